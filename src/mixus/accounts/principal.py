@@ -1,0 +1,60 @@
+"""Who is calling, and with which scopes: all that an evaluation learns of its caller."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mixus.core.errors import Forbidden
+from mixus.core.events import Actor
+
+
+class Scope(StrEnum):
+    CREATE = "eval:create"
+    READ = "eval:read"
+    MANAGE = "eval:manage"
+
+
+class Role(StrEnum):
+    ADMIN = "admin"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+class Via(StrEnum):
+    """How the caller proved who he is; a decision remembers it."""
+
+    SESSION = "session"
+    KEY = "key"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A person, through one credential of his. `email` is in lower case."""
+
+    user_id: str
+    email: str
+    role: Role
+    scopes: frozenset[Scope]
+    credential_id: str
+    via: Via
+    network: str | None = None
+    # When the credential ends; None is never.
+    expires_at_ms: int | None = None
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role is Role.ADMIN
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.credential_id, self.network)
+
+    def may(self, scope: Scope) -> bool:
+        """Managing implies creating and reading."""
+        return scope in self.scopes or Scope.MANAGE in self.scopes
+
+    def require(self, scope: Scope) -> None:
+        if not self.may(scope):
+            raise Forbidden(
+                f"This key lacks the scope {scope}; make a key that has it with `mixus keys create`.",
+                scope=scope.value,
+            )

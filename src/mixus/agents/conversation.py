@@ -1,0 +1,150 @@
+"""The conversation with the model, rebuilt from the journal: rows are all that a segment starts from."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelResponse,
+    ModelResponsePart,
+    SystemPromptPart,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+
+from mixus.agents.prompts import HINT_PREFIX, NOT_PERFORMED, REMINDER
+from mixus.core.database import Row
+from mixus.core.ids import new_id
+from mixus.core.text import storable
+
+MAX_BAD_ANSWERS = 4
+
+
+class StateUnreadable(Exception):
+    """The stored conversation is of a format that this release cannot read."""
+
+
+@dataclass
+class Conversation:
+    """Where the work stands. `open_calls` were asked for and have no result yet."""
+
+    messages: list[ModelMessage] = field(default_factory=list)
+    open_calls: list[ToolCallPart] = field(default_factory=list)
+    answer: str | None = None
+    bad_answers: int = 0
+
+    def add(self, message: ModelMessage) -> None:
+        if isinstance(message, ModelResponse):
+            self._add_response(message)
+        else:
+            self._add_request(message)
+
+    def hint(self, text: str, settled: dict[str, str]) -> None:
+        """Drop what was held and do the stage again. `settled` has words for calls whose fate is told."""
+        parts = [_dropped(call, settled) for call in self.open_calls]
+        prompt = UserPromptPart(HINT_PREFIX + text)
+        self._add_request(ModelRequest(parts=[*parts, prompt]))
+        self.answer = None
+
+    def _add_response(self, response: ModelResponse) -> None:
+        self.messages.append(response)
+        self.open_calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
+        text = text_of(response)
+        self.answer = text if text and not self.open_calls else None
+
+    def _add_request(self, request: ModelRequest) -> None:
+        answered = {part.tool_call_id for part in request.parts if isinstance(part, ToolReturnPart)}
+        self.open_calls = [call for call in self.open_calls if call.tool_call_id not in answered]
+        self.bad_answers = self.bad_answers + 1 if _is_retry(request) else 0
+        last = self.messages[-1] if self.messages else None
+        if isinstance(last, ModelRequest):
+            self.messages[-1] = replace(last, parts=[*last.parts, *request.parts])
+        else:
+            self.messages.append(request)
+
+
+def rebuild(entries: Iterable[Row], settled: dict[str, str]) -> Conversation:
+    """The conversation as the journal has it; raises StateUnreadable."""
+    conversation = Conversation()
+    for entry in entries:
+        if entry["message"] is not None:
+            conversation.add(load(entry["message"]))
+        elif entry["kind"] == "decision" and entry["data"]["action"] == "hint":
+            conversation.hint(entry["data"]["hint"], settled)
+    return conversation
+
+
+def prompt(system: str, task: str) -> ModelRequest:
+    return ModelRequest(parts=[SystemPromptPart(system), UserPromptPart(task)])
+
+
+def received(response: ModelResponse) -> ModelResponse:
+    """The answer as it can be stored, with our own ids for its calls.
+
+    A model's ids may repeat, and approvals are bound to ids.
+    """
+    return replace(response, parts=[_named(_cleaned(part)) for part in response.parts])
+
+
+def answered(call: ToolCallPart, content: Any) -> ModelRequest:
+    return ModelRequest(parts=[ToolReturnPart(call.tool_name, content, call.tool_call_id)])
+
+
+def failed(call: ToolCallPart, sentence: str) -> ModelRequest:
+    part = ToolReturnPart(call.tool_name, sentence, call.tool_call_id, outcome="failed")
+    return ModelRequest(parts=[part])
+
+
+def retried(call: ToolCallPart, sentence: str) -> ModelRequest:
+    part = ToolReturnPart(call.tool_name, sentence, call.tool_call_id, outcome="retried")
+    return ModelRequest(parts=[part])
+
+
+def reminded() -> ModelRequest:
+    """For an answer that holds neither a call nor a text."""
+    return ModelRequest(parts=[UserPromptPart(REMINDER)])
+
+
+def text_of(response: ModelResponse) -> str:
+    return "\n".join(part.content for part in response.parts if isinstance(part, TextPart)).strip()
+
+
+def dump(message: ModelMessage) -> Any:
+    return ModelMessagesTypeAdapter.dump_python([message], mode="json")[0]
+
+
+def load(stored: Any) -> ModelMessage:
+    try:
+        messages: Sequence[ModelMessage] = ModelMessagesTypeAdapter.validate_python([stored])
+    except ValidationError as invalid:
+        raise StateUnreadable("A stored message is of an unknown form.") from invalid
+    return messages[0]
+
+
+def _cleaned(part: ModelResponsePart) -> ModelResponsePart:
+    values = {name: storable(value) for name, value in vars(part).items() if isinstance(value, str | dict)}
+    kept = {each.name for each in fields(part) if each.init}
+    return replace(part, **{name: value for name, value in values.items() if name in kept})
+
+
+def _named(part: ModelResponsePart) -> ModelResponsePart:
+    return replace(part, tool_call_id=new_id("act")) if isinstance(part, ToolCallPart) else part
+
+
+def _dropped(call: ToolCallPart, settled: dict[str, str]) -> ToolReturnPart:
+    sentence = settled.get(call.tool_call_id, f"{NOT_PERFORMED} the reviewer gave a hint instead.")
+    return ToolReturnPart(call.tool_name, sentence, call.tool_call_id, outcome="denied")
+
+
+def _is_retry(request: ModelRequest) -> bool:
+    return any(
+        (isinstance(part, UserPromptPart) and part.content == REMINDER)
+        or (isinstance(part, ToolReturnPart) and part.outcome == "retried")
+        for part in request.parts
+    )

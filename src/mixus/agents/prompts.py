@@ -1,0 +1,7 @@
+"""The fixed wordings that the runner and the models agree on."""
+
+from typing import Final
+
+HINT_PREFIX: Final = "Reviewer hint: "
+NOT_PERFORMED: Final = "Not performed:"
+REMINDER: Final = "Call a tool, or answer in plain text."

@@ -1,0 +1,238 @@
+"""`mixus eval`: create, follow and decide executions over HTTP."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+
+import typer
+
+from mixus.cli import eval_request as request
+
+if TYPE_CHECKING:
+    from mixus.client import Checkpoint, Client, Status
+
+app = typer.Typer(name="eval", help="Create, follow and decide executions over HTTP.", no_args_is_help=True)
+
+ExecutionArgument = Annotated[str, typer.Argument(metavar="ID", help="An execution: exe_…")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until it pauses or ends.")]
+State = Literal[
+    "queued", "running", "awaiting-verification", "completed", "rejected", "failed", "cancelled", "expired"
+]
+
+
+@app.command()
+def create(
+    description: request.DescriptionArgument = None,
+    file: request.FileOption = None,
+    name: request.NameOption = None,
+    checkpoint: request.CheckpointOption = None,
+    auto: request.AutoOption = None,
+    test_mode: request.ModeOption = None,
+    reviewer: request.ReviewerOption = None,
+    model: request.ModelOption = None,
+    script: request.ScriptOption = None,
+    review_result: request.ReviewResultOption = False,
+    environment: request.EnvironmentOption = None,
+    tool: request.ToolOption = None,
+    max_steps: request.MaxStepsOption = None,
+    max_cost_usd: request.MaxCostOption = None,
+    timeout_ms: request.TimeoutOption = None,
+    metadata: request.MetadataOption = None,
+    idempotency_key: request.IdempotencyOption = None,
+    wait: WaitOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Create an execution and start it."""
+    options = {
+        "taskName": name,
+        "checkpoints": request.read_checkpoints(checkpoint),
+        "autoDetectCheckpoints": auto,
+        "testMode": test_mode,
+        "assignedReviewer": reviewer,
+        "model": model,
+        "script": request.read_script(script),
+        "reviewResult": review_result or None,
+        "environment": environment,
+        "tools": tool or None,
+        "maxSteps": max_steps,
+        "maxCostUsd": max_cost_usd,
+        "timeoutMs": timeout_ms,
+        "metadata": request.read_metadata(metadata),
+    }
+    submit(request.request_body(description, file, options), idempotency_key, wait=wait, json=json)
+
+
+@app.command()
+def status(
+    execution_id: ExecutionArgument,
+    wait: Annotated[
+        float | None, typer.Option("--wait", min=0, metavar="SECONDS", help="Wait until it pauses or ends.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show an execution: state, checkpoints, result, times."""
+    with server() as client:
+        report(waited(client, execution_id, wait) if wait else client.status(execution_id), json=json)
+
+
+@app.command(name="list")
+def list_executions(
+    status: Annotated[State | None, typer.Option("--status", help="Only those in this state.")] = None,
+    test_mode: request.ModeOption = None,
+    query: Annotated[str | None, typer.Option("--query", "-q", help="Only those with this text.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
+    json: JsonOption = False,
+) -> None:
+    """List executions, the newest first."""
+    from mixus.cli import eval_output as output
+
+    with server() as client:
+        found = client.executions(status=status, test_mode=test_mode, q=query, page_size=min(limit, 200))
+        executions = list(islice(found, limit))
+    if json:
+        output.print_json([execution.raw for execution in executions])
+    else:
+        output.print_executions(executions)
+
+
+@app.command()
+def watch(execution_id: ExecutionArgument, json: JsonOption = False) -> None:
+    """Show what happens, line by line, until it pauses or ends."""
+    import asyncio
+
+    from mixus.cli.eval_watch import follow
+
+    with refusals_told():
+        final = asyncio.run(follow(execution_id, json=json))
+        report(final, json=json)
+
+
+@app.command()
+def decide(
+    execution_id: ExecutionArgument,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", help="chk_…; the one that waits, when it is the only one.")
+    ] = None,
+    approve: Annotated[bool, typer.Option("--approve", help="Let what is shown happen.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="End the execution.")] = False,
+    hint: Annotated[str | None, typer.Option("--hint", help="Have the stage done again with this.")] = None,
+    comment: Annotated[str | None, typer.Option("--comment", help="Why; kept with the decision.")] = None,
+    wait: WaitOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Show what waits for a decision, and decide it."""
+    from mixus.cli import eval_output as output
+
+    chosen = [approve, reject, hint is not None]
+    if chosen.count(True) != 1:
+        raise typer.BadParameter("Choose one of --approve, --reject and --hint TEXT.")
+    action: Literal["approve", "reject", "hint"] = (
+        "hint" if hint is not None else "approve" if approve else "reject"
+    )
+    with server() as client:
+        shown = find_checkpoint(client.status(execution_id), checkpoint)
+        output.print_checkpoint(shown, error_stream() if json else None)
+        decided = client.decide(
+            execution_id, shown.checkpoint_id, action, attempt=shown.attempt, hint=hint, comment=comment
+        )
+        if wait:
+            report(client.wait(execution_id), json=json)
+    if json:
+        output.print_json(decided.raw)
+    else:
+        typer.echo(f"Recorded: {action}, attempt {shown.attempt}.")
+
+
+@app.command()
+def cancel(execution_id: ExecutionArgument, json: JsonOption = False) -> None:
+    """Cancel an execution at once."""
+    from mixus.cli import eval_output as output
+
+    with server() as client:
+        cancelled = client.cancel(execution_id)
+    if json:
+        output.print_json(cancelled.raw)
+    else:
+        typer.echo(f"Cancelled {output.line(execution_id)}.")
+
+
+def submit(body: dict[str, Any], idempotency_key: str | None, *, wait: bool, json: bool) -> None:
+    from mixus.cli import eval_output as output
+
+    with server() as client:
+        created = client.create_from_request(body, idempotency_key=idempotency_key)
+        if wait or not json:
+            # Where the JSON of the end goes to standard output, the id is on standard error before the wait.
+            output.print_created(created, error_stream() if json else None)
+        if wait:
+            report(client.wait(created.execution_id), json=json)
+    if json:
+        output.print_json(created.raw)
+    raise typer.Exit(output.UNDER_WAY)
+
+
+def report(status: "Status", *, json: bool) -> None:
+    """Print where an execution is, and end with the exit code that says so."""
+    from mixus.cli import eval_output as output
+
+    if json:
+        output.print_json(status.raw)
+    else:
+        output.print_status(status)
+    raise typer.Exit(output.exit_code(status))
+
+
+@contextmanager
+def server() -> Iterator["Client"]:
+    from mixus.client import Client
+
+    with refusals_told(), Client() as client:
+        yield client
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """Turn whatever the server refuses, or that there is none, into one sentence and exit code 5."""
+    from mixus.cli import eval_output as output
+    from mixus.client import MixusError
+
+    try:
+        yield
+    except MixusError as error:
+        output.print_error(error)
+        raise typer.Exit(output.REFUSED) from None
+
+
+def waited(client: "Client", execution_id: str, timeout_seconds: float) -> "Status":
+    from mixus.client import TimedOut
+
+    try:
+        return client.wait(execution_id, timeout_seconds=timeout_seconds)
+    except TimedOut:
+        return client.status(execution_id)
+
+
+def find_checkpoint(status: "Status", checkpoint_id: str | None) -> "Checkpoint":
+    from mixus.client import Conflict, NotFound
+
+    if checkpoint_id is not None:
+        for checkpoint in status.checkpoints:
+            if checkpoint.checkpoint_id == checkpoint_id:
+                return checkpoint
+        raise NotFound(
+            "This execution has no such checkpoint; mixus eval status shows them.", code="not-found"
+        )
+    if not status.awaiting:
+        raise Conflict(
+            f"Nothing waits for a decision: the execution is {status.status}.", code="not-awaiting"
+        )
+    if len(status.awaiting) > 1:
+        raise typer.BadParameter("Several checkpoints wait; name one.", param_hint="--checkpoint")
+    return status.awaiting[0]
+
+
+def error_stream() -> TextIO:
+    return sys.stderr

@@ -1,0 +1,122 @@
+"""The options of `mixus eval create`, and the request that they stand for."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+Mode = Literal["with-verification", "without-verification"]
+Environment = Literal["sandbox", "live"]
+
+EXISTING: Final[Any] = {"exists": True, "dir_okay": False, "readable": True}
+DescriptionArgument = Annotated[
+    str | None, typer.Argument(metavar="DESCRIPTION", help="What the agent must do; - reads it from stdin.")
+]
+FileOption = Annotated[
+    Path | None,
+    typer.Option("--file", "-f", help="A request as JSON, as on the wire; options win over it.", **EXISTING),
+]
+NameOption = Annotated[str | None, typer.Option("--name", help="A name for lists and mails.")]
+CheckpointOption = Annotated[
+    list[str] | None,
+    typer.Option("--checkpoint", "-c", help='"stage: description | question"; may be repeated, in order.'),
+]
+AutoOption = Annotated[
+    bool | None,
+    typer.Option("--auto/--no-auto", help="Pause before every effect, or not.", show_default=False),
+]
+ModeOption = Annotated[Mode | None, typer.Option("--test-mode", help="With a human, or the baseline.")]
+ReviewerOption = Annotated[str | None, typer.Option("--reviewer", help="E-mail address of who decides.")]
+ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="provider:name, rehearsal or script.")]
+ScriptOption = Annotated[
+    Path | None,
+    typer.Option("--script", help="Calls to play exactly, as a JSON list; means --model script.", **EXISTING),
+]
+ReviewResultOption = Annotated[
+    bool, typer.Option("--review-result", help="One more checkpoint, on the final answer.")
+]
+EnvironmentOption = Annotated[Environment | None, typer.Option("--environment", help="Practice, or real.")]
+ToolOption = Annotated[
+    list[str] | None, typer.Option("--tool", help="A tool that the agent may use; may be repeated.")
+]
+MaxStepsOption = Annotated[int | None, typer.Option("--max-steps", min=1, help="Most model calls.")]
+MaxCostOption = Annotated[float | None, typer.Option("--max-cost-usd", min=0, help="Most money, in USD.")]
+TimeoutOption = Annotated[int | None, typer.Option("--timeout-ms", min=1, help="Most time of the agent.")]
+MetadataOption = Annotated[
+    list[str] | None, typer.Option("--metadata", help="key=value, kept with it; may be repeated.")
+]
+IdempotencyOption = Annotated[
+    str | None, typer.Option("--idempotency-key", help="The same key creates once, however often it is sent.")
+]
+
+
+def request_body(description: str | None, file: Path | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the wire's body: the file, then what the options say."""
+    body = read_json(file, dict, "--file") if file else {}
+    if description is not None:
+        body["taskDescription"] = read_description(description)
+    body |= {name: value for name, value in options.items() if value is not None}
+    if not body.get("taskDescription"):
+        raise typer.BadParameter("Say what the agent must do: a description, - for stdin, or --file.")
+    if "script" in body:
+        body.setdefault("model", "script")
+    if is_in_ci() and not body.get("model"):
+        raise typer.BadParameter(
+            "With CI set, name the model: --model rehearsal or --model provider:name.", param_hint="--model"
+        )
+    return body
+
+
+def is_in_ci() -> bool:
+    return os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+
+def read_description(description: str) -> str:
+    return sys.stdin.read().strip() if description == "-" else description
+
+
+def read_checkpoints(texts: Sequence[str] | None) -> list[dict[str, str]] | None:
+    return [read_checkpoint(text) for text in texts] if texts else None
+
+
+def read_checkpoint(text: str) -> dict[str, str]:
+    stage, colon, rest = (part.strip() for part in text.partition(":"))
+    description, _, question = (part.strip() for part in rest.partition("|"))
+    if not (stage and colon and description):
+        raise typer.BadParameter(
+            'A checkpoint reads "stage: description | question".', param_hint="--checkpoint"
+        )
+    checkpoint = {"stage": stage, "description": description}
+    return checkpoint | {"verificationQuestion": question} if question else checkpoint
+
+
+def read_metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
+    if not pairs:
+        return None
+    metadata = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise typer.BadParameter("Metadata reads key=value.", param_hint="--metadata")
+        metadata[key] = value
+    return metadata
+
+
+def read_script(file: Path | None) -> Any:
+    return read_json(file, list, "--script") if file else None
+
+
+def read_json(file: Path, kind: type, option: str) -> Any:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError):
+        raise typer.BadParameter(f"{file} holds no JSON that can be read.", param_hint=option) from None
+    if not isinstance(value, kind):
+        raise typer.BadParameter(
+            f"{file} must hold a JSON {'object' if kind is dict else 'list'}.", param_hint=option
+        )
+    return value

@@ -1,0 +1,203 @@
+"""`mixus serve` and `mixus worker`: the whole service, built from the settings."""
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from dbos import error as engine_errors
+from fastapi import FastAPI
+
+from mixus.accounts import service as accounts
+from mixus.agents.catalog import Catalog
+from mixus.agents.tools.builtin import BUILT_IN
+from mixus.agents.tools.registry import Registry
+from mixus.cli import logs, providers
+from mixus.cli import settings as cli_settings
+from mixus.cli.database import DataOption, open_database, prepare
+from mixus.core.database import Database
+from mixus.core.errors import Misconfigured
+from mixus.core.settings import Settings
+from mixus.keys import pepper as peppers
+from mixus.server.app import create_app
+from mixus.worker.engine import Engine
+
+BACKLOG = 2048
+# Long polls and event streams are cut after this; their clients come back to the next server.
+GRACE_SECONDS = 2
+
+log = logging.getLogger("mixus")
+
+
+@dataclass(frozen=True)
+class Service:
+    """The built parts; `resources` closes them in the reverse order."""
+
+    settings: Settings
+    database: Database
+    app: FastAPI
+    engine: Engine
+    resources: ExitStack = field(default_factory=ExitStack)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    data: DataOption = None,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Leave the work to `mixus worker`.")] = False,
+) -> None:
+    """Serve the API, with a worker in the same process."""
+    stop_on_signals()
+    logs.configure()
+    settings = cli_settings.load(data=data)
+    if no_worker and settings.store_url.startswith("sqlite"):
+        log.warning("no worker can run beside this server on SQLite: tasks stay queued until it runs one")
+    with listen(host, port) as listener:
+        run(build(settings), listener, with_worker=not no_worker)
+
+
+def worker(data: DataOption = None) -> None:
+    """Run a worker alone, beside servers on the same Postgres."""
+    stop_on_signals()
+    logs.configure()
+    settings = cli_settings.load(data=data)
+    if settings.store_url.startswith("sqlite"):
+        raise Misconfigured("On SQLite `mixus serve` is the worker; a worker alone needs Postgres.")
+    work(build(settings))
+
+
+def work(service: Service) -> None:
+    """Run segments until a signal comes."""
+    with service.resources:
+        start(service)
+        print(f"mixus works (model {service.settings.model})", flush=True)
+        while True:
+            signal.pause()
+
+
+def build(settings: Settings, tools: Registry = BUILT_IN) -> Service:
+    """Everything but the listening; what was opened is closed again when a part refuses."""
+    with ExitStack() as resources:
+        database = open_database(settings)
+        resources.callback(database.close)
+        if database.is_sqlite:
+            resources.callback(os.close, lock(Path(str(database.url.database)).with_suffix(".lock")))
+        prepare(database)
+        with database.transaction() as tx:
+            pepper = peppers.open_pepper(tx, settings.pepper_path)
+        catalog = Catalog(settings.model, tools)
+        app = create_app(settings, database, pepper, catalog)
+        engine = Engine(database, catalog)
+        return Service(settings, database, app, engine, resources.pop_all())
+
+
+def run(service: Service, listener: socket.socket, *, with_worker: bool = True) -> None:
+    """Serve until a signal comes; the engine has a loop of its own and starts outside of any other."""
+    with service.resources:
+        if with_worker:
+            start(service)
+        server = AnnouncedServer(_server_config(service.app), lambda: announce(service, listener))
+        server.run(sockets=[listener])
+
+
+def start(service: Service) -> None:
+    service.resources.callback(service.engine.stop)
+    try:
+        service.engine.start()
+    except engine_errors.DBOSInitializationError as error:
+        raise Misconfigured(
+            "The database is behind this version of mixus; run `mixus db upgrade`."
+        ) from error
+
+
+class AnnouncedServer(uvicorn.Server):
+    """Says when it answers, and not before."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.on_ready()
+
+
+def announce(service: Service, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    unused = [] if "model" in service.settings.model_fields_set else providers.unused_keys()
+    lines = (
+        f"mixus serves http://{shown}:{port} (model {service.settings.model})",
+        *unused,
+        *_first_start_lines(service),
+    )
+    print("\n".join(lines), flush=True)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "no such address"
+        raise Misconfigured(
+            f"Cannot listen on {host} port {port} ({reason}); name another with --host or --port."
+        ) from error
+
+
+def lock(path: Path) -> int:
+    """Hold the lock until the process ends, however it ends; two engines on one SQLite file would race."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Misconfigured(
+            f"Another mixus serves the data in {path.parent}; stop it, or name another folder with --data."
+        ) from None
+    return descriptor
+
+
+def stop_on_signals() -> None:
+    """SIGTERM and SIGINT end the process in order, with exit code 0, at any moment of its life."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: sys.exit(0))
+
+
+def _server_config(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        backlog=BACKLOG,
+    )
+
+
+def _first_start_lines(service: Service) -> list[str]:
+    with service.database.transaction() as tx:
+        if accounts.list_accounts(tx):
+            return []
+    place = f"MIXUS_DATA={service.settings.data.absolute()} " if service.settings.database_url is None else ""
+    return [
+        "There is no account yet. In another terminal:",
+        f"  {place}mixus user create you@example.org --admin",
+        f"  {place}mixus keys create --user you@example.org --name first --scope eval:manage",
+    ]

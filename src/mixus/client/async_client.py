@@ -1,0 +1,203 @@
+"""`mixus.AsyncClient`: the same as `mixus.Client`, for programs that run on asyncio."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx2
+
+from mixus.client import calls, flows
+from mixus.client.answers import (
+    Checkpoint,
+    Decision,
+    Event,
+    Execution,
+    KeySelf,
+    QueuedCheckpoint,
+    Status,
+    TaskCreated,
+    TraceEntry,
+)
+from mixus.client.calls import Call, TaskFields, TestMode, UpdateFields
+from mixus.client.connection import connect, headers_of, is_stream, no_answer
+from mixus.client.flows import Attempt, Flow, Until
+from mixus.client.retries import Answer, Outcome, Pace
+from mixus.client.stream import EventStream
+
+Result = TypeVar("Result")
+Item = TypeVar("Item")
+
+
+class AsyncClient:
+    """Owns the connections to one server, with one key, on one event loop."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        timeout_seconds: float = 30.0,
+        max_retries: int = 4,
+        allow_insecure: bool = False,
+        _pace: Pace | None = None,
+        _sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._connection = connect(api_key, base_url, timeout_seconds, allow_insecure=allow_insecure)
+        self._pace = _pace or Pace(max_retries)
+        self._sleep = _sleep
+        self._http = httpx2.AsyncClient(**self._connection.transport())
+
+    def __repr__(self) -> str:
+        return f"AsyncClient(base_url={self._connection.base_url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def create_task_agent(
+        self, task_description: str, *, idempotency_key: str | None = None, **fields: Unpack[TaskFields]
+    ) -> TaskCreated:
+        return await self.create_from_request(
+            calls.task_body(task_description, fields), idempotency_key=idempotency_key
+        )
+
+    async def create_from_request(
+        self, body: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> TaskCreated:
+        """Create from a body as it stands on the wire, in camelCase."""
+        return await self._run(flows.fetch(calls.create(body, idempotency_key), TaskCreated, self._pace))
+
+    async def status(
+        self, execution_id: str, *, wait_ms: int | None = None, since: int | None = None
+    ) -> Status:
+        """Read the status; with `wait_ms` (at most 30,000), once its version is no longer `since`."""
+        return await self._run(flows.fetch(calls.status(execution_id, wait_ms, since), Status, self._pace))
+
+    async def wait(
+        self, execution_id: str, until: Until = "checkpoint", timeout_seconds: float | None = None
+    ) -> Status:
+        """Wait until a checkpoint awaits a decision or the end is reached; raises TimedOut."""
+        return await self._run(flows.wait(execution_id, until, timeout_seconds, self._pace))
+
+    def executions(
+        self,
+        *,
+        status: str | None = None,
+        test_mode: TestMode | None = None,
+        q: str | None = None,
+        from_time: datetime | None = None,
+        to_time: datetime | None = None,
+        page_size: int | None = None,
+    ) -> AsyncIterator[Execution]:
+        return self._items(calls.executions(status, test_mode, q, from_time, to_time, page_size), Execution)
+
+    async def update(self, execution_id: str, **fields: Unpack[UpdateFields]) -> Status:
+        return await self._run(flows.fetch(calls.update(execution_id, fields), Status, self._pace))
+
+    async def delete(self, execution_id: str) -> None:
+        await self._run(flows.finish(calls.delete(execution_id), self._pace))
+
+    async def cancel(self, execution_id: str) -> Status:
+        return await self._run(flows.cancel(execution_id, self._pace))
+
+    async def retry(self, execution_id: str, *, idempotency_key: str | None = None) -> TaskCreated:
+        return await self._run(
+            flows.fetch(calls.retry(execution_id, idempotency_key), TaskCreated, self._pace)
+        )
+
+    async def decide(
+        self,
+        execution_id: str,
+        checkpoint_id: str,
+        action: Decision,
+        *,
+        attempt: int,
+        hint: str | None = None,
+        comment: str | None = None,
+    ) -> Checkpoint:
+        """Decide the attempt that was read.
+
+        A Conflict with `is_after_lost_answer` may be this very decision, taken when its answer was lost.
+        """
+        call = calls.decide(execution_id, checkpoint_id, action, attempt, hint, comment)
+        return await self._run(flows.fetch(call, Checkpoint, self._pace))
+
+    def awaiting_checkpoints(self) -> AsyncIterator[QueuedCheckpoint]:
+        return self._items(calls.awaiting_checkpoints(), QueuedCheckpoint)
+
+    def trace(self, execution_id: str) -> AsyncIterator[TraceEntry]:
+        return self._items(calls.trace(execution_id), TraceEntry)
+
+    async def key(self) -> KeySelf:
+        return await self._run(flows.fetch(calls.key(), KeySelf, self._pace))
+
+    async def events(self, execution_id: str, last_event_id: str | None = None) -> AsyncIterator[Event]:
+        """Follow an execution until it ends, over as many connections as that takes."""
+        stream = EventStream(execution_id, last_event_id, self._pace)
+        while not stream.is_closed:
+            await self._sleep(stream.delay_seconds)
+            async for event in self._connected(stream):
+                yield event
+
+    async def _connected(self, stream: EventStream) -> AsyncIterator[Event]:
+        request = self._connection.request(self._http, stream.call())
+        try:
+            response = await self._http.send(request, auth=self._connection.auth, stream=True)
+        except httpx2.RequestError as error:
+            stream.failed(no_answer(error))
+            return
+        try:
+            if not is_stream(response):
+                stream.failed(Answer(response.status_code, headers_of(response), await response.aread()))
+                return
+            stream.opened()
+            async for message in httpx2.EventSource(response):
+                event = stream.received(message)
+                if event is not None:
+                    yield event
+                if stream.is_closed:
+                    return
+        except httpx2.RequestError:
+            pass  # a broken stream is taken up again like one that ended
+        finally:
+            await response.aclose()
+        if stream.ended():
+            status = await self.status(stream.execution_id)
+            stream.is_closed = status.is_final
+
+    async def _items(self, call: Call, model: type[Item]) -> AsyncIterator[Item]:
+        following: Call | None = call
+        while following is not None:
+            page = await self._run(flows.page(following, model, self._pace))
+            for item in page.items:
+                yield item
+            following = page.following
+
+    async def _run(self, flow: Flow[Result]) -> Result:
+        attempt = next(flow)
+        while True:
+            outcome = await self._send(attempt)
+            try:
+                attempt = flow.send(outcome)
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+
+    async def _send(self, attempt: Attempt) -> Outcome:
+        if attempt.delay_seconds:
+            await self._sleep(attempt.delay_seconds)
+        request = self._connection.request(self._http, attempt.call)
+        try:
+            response = await self._http.send(request, auth=self._connection.auth)
+        except httpx2.RequestError as error:
+            return no_answer(error)
+        return Answer(response.status_code, headers_of(response), response.content)

@@ -1,0 +1,1 @@
+"""What every room needs: settings, database, clock, ids, errors, events and dispatch."""

@@ -1,0 +1,1 @@
+"""Tasks, executions, checkpoints and decisions."""

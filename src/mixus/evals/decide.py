@@ -1,0 +1,193 @@
+"""A reviewer's decision: recorded once, bound to what he was shown, and the execution goes on from it."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from mixus.accounts.principal import Principal, Scope
+from mixus.core import dispatch, events
+from mixus.core.clock import rfc3339, to_ms
+from mixus.core.database import Row, Transaction
+from mixus.core.errors import Invalid, NotFound
+from mixus.evals import access, effects
+from mixus.evals.errors import AlreadyDecided, CheckpointExpired, HintLimit, NotAwaiting, StaleAttempt
+from mixus.evals.lifecycle import (
+    AFTER_DECISION,
+    HINT_LIMIT,
+    CheckpointStatus,
+    Decision,
+    Source,
+    Status,
+)
+from mixus.evals.service import dispatch_segment
+from mixus.evals.tables import checkpoints, executions
+from mixus.evals.tasks import Verdict
+from mixus.evals.transitions import Entry, Move, apply
+
+REFUSALS = {
+    CheckpointStatus.APPROVED: AlreadyDecided,
+    CheckpointStatus.REJECTED: AlreadyDecided,
+    CheckpointStatus.EXPIRED: CheckpointExpired,
+    CheckpointStatus.SKIPPED: NotAwaiting,
+    CheckpointStatus.PENDING: NotAwaiting,
+}
+
+
+def decide(
+    tx: Transaction,
+    principal: Principal,
+    execution_id: str,
+    checkpoint_id: str,
+    verdict: Verdict,
+    now: datetime,
+) -> Row:
+    """Record the decision and let the execution move on; the checkpoint as it stands afterwards.
+
+    Of any number of rivals one wins: the execution is held from the first line on, and the update
+    demands the attempt that the decider saw.
+    """
+    principal.require(Scope.MANAGE)
+    access.reviewed(tx, principal, execution_id)
+    before = _checkpoint(tx, execution_id, checkpoint_id)
+    _refuse_bad_hint(before, verdict)
+    after = _record(tx, principal, before, verdict, now)
+    if after is None:
+        raise _refusal(before, verdict)
+    if before["source"] is Source.UNCERTAIN:
+        effects.settle(tx, before["proposed_actions"], verdict.action, now)
+    _move_on(tx, principal, before, verdict, now)
+    return after
+
+
+def _checkpoint(tx: Transaction, execution_id: str, checkpoint_id: str) -> Row:
+    row = (
+        tx.execute(
+            select(checkpoints).where(
+                checkpoints.c.id == checkpoint_id, checkpoints.c.execution_id == execution_id
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise NotFound(f"This execution has no checkpoint {access.printable(checkpoint_id)}.")
+    return row
+
+
+def _refuse_bad_hint(before: Row, verdict: Verdict) -> None:
+    if verdict.action is not Decision.HINT:
+        if verdict.hint is not None:
+            raise Invalid("A hint goes with the action `hint` only.", field="hint")
+        return
+    if not (verdict.hint or "").strip():
+        raise Invalid("The action `hint` needs a hint: say what the agent should do otherwise.", field="hint")
+    is_asked = before["status"] is CheckpointStatus.AWAITING and before["attempt"] == verdict.attempt
+    if is_asked and len(before["hints"]) >= HINT_LIMIT:
+        raise HintLimit(f"This checkpoint has had its {HINT_LIMIT} hints; approve or reject it.")
+
+
+def _record(
+    tx: Transaction, principal: Principal, before: Row, verdict: Verdict, now: datetime
+) -> Row | None:
+    values = (
+        _hinted(principal, before, verdict, now)
+        if verdict.action is Decision.HINT
+        else _closed(principal, before, verdict, now)
+    )
+    return (
+        tx.execute(
+            update(checkpoints)
+            .where(
+                checkpoints.c.id == before["id"],
+                checkpoints.c.status == CheckpointStatus.AWAITING,
+                checkpoints.c.attempt == verdict.attempt,
+            )
+            .values(**values)
+            .returning(checkpoints)
+        )
+        .mappings()
+        .one_or_none()
+    )
+
+
+def _closed(principal: Principal, before: Row, verdict: Verdict, now: datetime) -> dict[str, Any]:
+    is_approved = verdict.action is Decision.APPROVE
+    return {
+        "status": AFTER_DECISION[verdict.action][0],
+        "effective_actions": before["proposed_actions"] if is_approved else [],
+        "decision": verdict.action.value,
+        "decided_at": now,
+        "decided_by": principal.email,
+        "decided_via": principal.via.value,
+        "comment": verdict.comment,
+    }
+
+
+def _hinted(principal: Principal, before: Row, verdict: Verdict, now: datetime) -> dict[str, Any]:
+    """Back to pending at once: what was held is dropped, and the next ask is another attempt."""
+    given = {
+        "attempt": before["attempt"],
+        "hint": verdict.hint,
+        "comment": verdict.comment,
+        "by": principal.email,
+        "via": principal.via.value,
+        "requestedAt": before["requested_at"] and rfc3339(to_ms(before["requested_at"])),
+        "at": rfc3339(to_ms(now)),
+    }
+    return {
+        "status": CheckpointStatus.PENDING,
+        "attempt": before["attempt"] + 1,
+        "hints": [*before["hints"], given],
+        "work": None,
+        "proposed_actions": [],
+        "digests": {},
+        "requested_at": None,
+    }
+
+
+def _refusal(before: Row, verdict: Verdict) -> Exception:
+    """Why nothing was recorded, with the winner's name and time where there is one."""
+    if before["attempt"] != verdict.attempt:
+        last = before["hints"][-1] if before["hints"] else {}
+        return StaleAttempt(
+            f"You decided on attempt {verdict.attempt}; it is at attempt {before['attempt']} now. "
+            "Read the checkpoint again.",
+            decidedBy=last.get("by"),
+            decidedAt=last.get("at"),
+            attempt=before["attempt"],
+        )
+    refusal = REFUSALS[before["status"]]
+    if refusal is AlreadyDecided:
+        return AlreadyDecided(
+            f"{before['decided_by']} has already decided this checkpoint: {before['decision']}.",
+            decidedBy=before["decided_by"],
+            decidedAt=rfc3339(to_ms(before["decided_at"])),
+            decision=before["decision"],
+        )
+    return refusal(f"This checkpoint is {before['status']}, not awaiting a decision.")
+
+
+def _move_on(tx: Transaction, principal: Principal, before: Row, verdict: Verdict, now: datetime) -> None:
+    _, to = AFTER_DECISION[verdict.action]
+    data = {
+        "checkpointId": before["id"],
+        "stage": before["stage"],
+        "attempt": before["attempt"],
+        "action": verdict.action.value,
+        "hint": verdict.hint,
+        "comment": verdict.comment,
+        "by": principal.email,
+        "via": principal.via.value,
+    }
+    entries = [Entry("decision", data)]
+    if to is Status.REJECTED:
+        entries.append(Entry("rejected", {"checkpointId": before["id"], "by": principal.email}))
+    values = {"seq": executions.c.seq + 1} if to is Status.QUEUED else {}
+    move = Move(before["execution_id"], entries, to, status=Status.AWAITING, values=values)
+    row = apply(tx, move, now)
+    if row is None:
+        raise NotAwaiting("The execution has ended; there is nothing left to decide.")
+    if to is Status.QUEUED:
+        dispatch_segment(tx, row, dispatch.RESUMED)
+    events.record(tx, "checkpoint.decided", before["id"], principal.actor, now, **data)

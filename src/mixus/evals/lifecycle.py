@@ -1,0 +1,99 @@
+"""The pure rules of an execution and its checkpoints: which states there are and what follows what."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Status(StrEnum):
+    """Of an execution."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    AWAITING = "awaiting-verification"
+    COMPLETED = "completed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class CheckpointStatus(StrEnum):
+    PENDING = "pending"
+    AWAITING = "awaiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+
+
+class Decision(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+    HINT = "hint"
+
+
+class TestMode(StrEnum):
+    WITH_VERIFICATION = "with-verification"
+    WITHOUT_VERIFICATION = "without-verification"
+
+    __test__ = False  # a word of the domain, which pytest would take for a class of tests
+
+
+class Source(StrEnum):
+    """Why a checkpoint is there."""
+
+    MANUAL = "manual"
+    AUTO = "auto"
+    RESULT = "result"
+    UNCERTAIN = "uncertain"
+
+
+class Effect(StrEnum):
+    """What a tool does to the world. What is not known to be `read` is never taken for it."""
+
+    READ = "read"
+    SEND = "send"
+    PURCHASE = "purchase"
+    MODIFY = "modify"
+    DELETE = "delete"
+    OTHER = "other"
+
+
+class Failure(StrEnum):
+    """The `error.code` of a failed execution."""
+
+    STEP_LIMIT = "step-limit"
+    COST_LIMIT = "cost-limit"
+    TIME_LIMIT = "time-limit"
+    PROVIDER_ERROR = "provider-error"
+    TOOL_ERROR = "tool-error"
+    EFFECT_UNCERTAIN = "effect-uncertain"
+    BEYOND_REHEARSAL = "beyond-rehearsal"
+    STATE_UNREADABLE = "state-unreadable"
+
+
+FINAL: Final = frozenset({Status.COMPLETED, Status.REJECTED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+LIVE: Final = frozenset(Status) - FINAL
+
+# Read as: a status may be reached from these. Each arrow of the contract's diagram stands here once.
+REACHED_FROM: Final = {
+    Status.QUEUED: frozenset({Status.QUEUED, Status.RUNNING, Status.AWAITING}),
+    Status.RUNNING: frozenset({Status.QUEUED}),
+    Status.AWAITING: frozenset({Status.RUNNING}),
+    Status.COMPLETED: frozenset({Status.RUNNING}),
+    Status.FAILED: frozenset({Status.RUNNING}),
+    Status.REJECTED: frozenset({Status.AWAITING}),
+    Status.CANCELLED: LIVE,
+    Status.EXPIRED: frozenset({Status.AWAITING}),
+}
+
+AFTER_DECISION: Final = {
+    Decision.APPROVE: (CheckpointStatus.APPROVED, Status.QUEUED),
+    Decision.REJECT: (CheckpointStatus.REJECTED, Status.REJECTED),
+    Decision.HINT: (CheckpointStatus.PENDING, Status.QUEUED),
+}
+
+UNDECIDED: Final = frozenset({CheckpointStatus.PENDING, CheckpointStatus.AWAITING})
+HINT_LIMIT: Final = 5
+# The format of what an execution needs to go on; a release that changes it reads the older ones too.
+STATE_FORMAT: Final = 1

@@ -1,0 +1,144 @@
+"""What an agent's progress writes: each verb is one fenced transaction of a running segment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, literal, select, update
+
+from mixus.core import events
+from mixus.core.database import Row, Transaction
+from mixus.core.events import Actor
+from mixus.evals.lifecycle import CheckpointStatus, Failure, Source, Status
+from mixus.evals.service import checkpoint_row
+from mixus.evals.tables import checkpoints, executions, trace
+from mixus.evals.tasks import NewCheckpoint
+from mixus.evals.transitions import Entry, Move, apply
+
+WORKER = Actor(None)
+
+
+class LostSegment(Exception):
+    """The execution was cancelled, deleted or taken over: whoever holds this segment writes nothing more."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """The segment that a worker is running: its fence."""
+
+    execution_id: str
+    seq: int
+    worker_id: str
+
+    def move(
+        self, entries: Sequence[Entry], to: Status | None = None, values: Mapping[str, Any] | None = None
+    ) -> Move:
+        """A change that only whoever runs this segment can make."""
+        return Move(self.execution_id, entries, to, self.seq, Status.RUNNING, values or {})
+
+
+@dataclass(frozen=True)
+class Pause:
+    """What a reviewer is asked, at a checkpoint that is already there or at a new one."""
+
+    checkpoint_id: str
+    is_new: bool
+    source: Source
+    spec: NewCheckpoint
+    work: str
+    actions: Sequence[Mapping[str, Any]]
+    digests: Mapping[str, str]
+
+
+def claim(tx: Transaction, leg: Leg, now: datetime) -> Row | None:
+    """Begin the segment; None when it is no longer the one to run."""
+    started = func.coalesce(executions.c.started_at, literal(now, executions.c.started_at.type))
+    values = {"worker_id": leg.worker_id, "leased_at": now, "started_at": started}
+    entry = Entry("started", {"segment": leg.seq})
+    return apply(tx, Move(leg.execution_id, [entry], to=Status.RUNNING, seq=leg.seq, values=values), now)
+
+
+def note(tx: Transaction, leg: Leg, entries: Sequence[Entry], now: datetime, **values: Any) -> Row:
+    """Write to the journal, and the counts that go with it."""
+    return _write(tx, leg.move(entries, values=values), now)
+
+
+def pause(tx: Transaction, leg: Leg, ask: Pause, now: datetime) -> None:
+    """Hand over to the reviewer: the execution waits as rows from here on."""
+    entry = Entry("checkpoint", _asked(ask))
+    _write(tx, leg.move([entry], to=Status.AWAITING), now)
+    _raise(tx, leg, ask, CheckpointStatus.AWAITING, now)
+    events.record(tx, "checkpoint.awaiting", ask.checkpoint_id, WORKER, now, executionId=leg.execution_id)
+
+
+def pass_by(tx: Transaction, leg: Leg, ask: Pause, now: datetime) -> None:
+    """The baseline: record the pause that would have been, and go on."""
+    entry = Entry("checkpoint-skipped", _asked(ask))
+    _write(tx, replace(leg.move([entry]), is_seen=True), now)
+    _raise(tx, leg, ask, CheckpointStatus.SKIPPED, now)
+
+
+def complete(tx: Transaction, leg: Leg, answer: str, now: datetime) -> None:
+    entry = Entry("completed", {"result": answer})
+    _write(tx, leg.move([entry], to=Status.COMPLETED, values={"result": answer}), now)
+    events.record(tx, "execution.completed", leg.execution_id, WORKER, now)
+
+
+def fail(tx: Transaction, leg: Leg, code: Failure, message: str, now: datetime) -> None:
+    entry = Entry("failed", {"code": code.value, "message": message})
+    values = {"error_code": code.value, "error_message": message}
+    _write(tx, leg.move([entry], to=Status.FAILED, values=values), now)
+    events.record(tx, "execution.failed", leg.execution_id, WORKER, now, code=code.value)
+
+
+def journal_after(tx: Transaction, execution_id: str, number: int) -> list[Row]:
+    return list(
+        tx.execute(
+            select(trace)
+            .where(trace.c.execution_id == execution_id, trace.c.number > number)
+            .order_by(trace.c.number)
+        )
+        .mappings()
+        .all()
+    )
+
+
+def _write(tx: Transaction, move: Move, now: datetime) -> Row:
+    row = apply(tx, move, now)
+    if row is None:
+        raise LostSegment
+    return row
+
+
+def _asked(ask: Pause) -> dict[str, Any]:
+    return {
+        "checkpointId": ask.checkpoint_id,
+        "stage": ask.spec.stage,
+        "source": ask.source.value,
+        "actions": list(ask.actions),
+    }
+
+
+def _raise(tx: Transaction, leg: Leg, ask: Pause, status: CheckpointStatus, now: datetime) -> None:
+    shown = {
+        "status": status,
+        "requested_at": now,
+        "work": ask.work,
+        "proposed_actions": list(ask.actions),
+        "digests": dict(ask.digests),
+        "effective_actions": list(ask.actions) if status is CheckpointStatus.SKIPPED else [],
+    }
+    if not ask.is_new:
+        tx.execute(update(checkpoints).where(checkpoints.c.id == ask.checkpoint_id).values(**shown))
+        return
+    row = {**checkpoint_row(ask.spec, ask.source, status), **shown, "id": ask.checkpoint_id}
+    position = _next_position(tx, leg.execution_id)
+    tx.execute(insert(checkpoints).values(**row, execution_id=leg.execution_id, position=position))
+
+
+def _next_position(tx: Transaction, execution_id: str) -> int:
+    last = tx.execute(
+        select(func.max(checkpoints.c.position)).where(checkpoints.c.execution_id == execution_id)
+    ).scalar_one()
+    return int(last or 0) + 1

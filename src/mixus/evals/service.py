@@ -1,0 +1,219 @@
+"""What people can do with evaluations: create, change, cancel, retry and delete an execution."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete as delete_from
+from sqlalchemy import insert, select
+
+from mixus.accounts.principal import Principal, Scope
+from mixus.core import dispatch, events
+from mixus.core.database import Row, Transaction
+from mixus.core.ids import new_id
+from mixus.evals import access
+from mixus.evals.errors import ExecutionFinished, ExecutionUnfinished
+from mixus.evals.lifecycle import (
+    FINAL,
+    LIVE,
+    STATE_FORMAT,
+    CheckpointStatus,
+    Source,
+    Status,
+    TestMode,
+)
+from mixus.evals.tables import checkpoints, executions
+from mixus.evals.tasks import NewCheckpoint, NewTask, PlannedStep, TaskChange
+from mixus.evals.transitions import Entry, Move, apply
+
+TASK_COLUMNS = (
+    "assigned_reviewer",
+    "task_name",
+    "task_description",
+    "test_mode",
+    "auto_detect",
+    "review_result",
+    "model",
+    "script",
+    "tools",
+    "plan",
+    "max_steps",
+    "max_cost_usd",
+    "timeout_ms",
+    "metadata",
+)
+
+
+def create_task(tx: Transaction, principal: Principal, task: NewTask, now: datetime) -> Row:
+    """Make an execution of the task and start it: it is queued when this transaction stands."""
+    principal.require(Scope.CREATE)
+    return _start(tx, principal, _task_columns(principal, task), task.checkpoints, now)
+
+
+def update(
+    tx: Transaction, principal: Principal, execution_id: str, change: TaskChange, now: datetime
+) -> Row:
+    principal.require(Scope.MANAGE)
+    before = access.owned(tx, principal, execution_id)
+    named = {
+        "task_name": change.name,
+        "metadata": change.metadata,
+        "assigned_reviewer": change.assigned_reviewer and change.assigned_reviewer.lower(),
+    }
+    values = {name: value for name, value in named.items() if value is not None}
+    entry = Entry("updated", {"fields": sorted(values), "by": principal.email})
+    row = apply(tx, Move(execution_id, [entry], values=values, is_seen=True), now)
+    data = {name: {"before": before[name], "after": value} for name, value in values.items()}
+    events.record(tx, "execution.updated", execution_id, principal.actor, now, **data)
+    return row or before
+
+
+def cancel(tx: Transaction, principal: Principal, execution_id: str, now: datetime) -> Row:
+    """Cancel at once; a call in flight is ended after the commit."""
+    principal.require(Scope.MANAGE)
+    before = access.owned(tx, principal, execution_id)
+    entry = Entry("cancelled", {"by": principal.email})
+    row = apply(tx, Move(execution_id, [entry], to=Status.CANCELLED), now)
+    if row is None:
+        raise ExecutionFinished(f"This execution is already {before['status']} and cannot be cancelled.")
+    tx.after_commit(lambda: tx.dispatch.cancel([f"{execution_id}:{before['seq']}"]))
+    events.record(tx, "execution.cancelled", execution_id, principal.actor, now)
+    return row
+
+
+def retry(tx: Transaction, principal: Principal, execution_id: str, now: datetime) -> Row:
+    """Run the same task again, as a new execution that names this one."""
+    principal.require(Scope.MANAGE)
+    before = access.owned(tx, principal, execution_id)
+    if before["status"] not in FINAL:
+        raise ExecutionUnfinished(
+            f"This execution is {before['status']}; cancel it first or wait until it has ended."
+        )
+    columns = {name: before[name] for name in TASK_COLUMNS}
+    columns |= {"user_id": before["user_id"], "retry_of": execution_id}
+    return _start(tx, principal, columns, _manual_checkpoints(tx, execution_id), now)
+
+
+def delete(tx: Transaction, principal: Principal, execution_id: str, now: datetime) -> None:
+    """Remove the execution and all its rows; the audit keeps that it was there."""
+    principal.require(Scope.MANAGE)
+    row = access.owned(tx, principal, execution_id)
+    tx.execute(delete_from(executions).where(executions.c.id == execution_id))
+    if row["status"] in LIVE:
+        tx.after_commit(lambda: tx.dispatch.cancel([f"{execution_id}:{row['seq']}"]))
+    events.record(tx, "execution.deleted", execution_id, principal.actor, now, status=row["status"])
+
+
+def _task_columns(principal: Principal, task: NewTask) -> dict[str, Any]:
+    return {
+        "user_id": principal.user_id,
+        "assigned_reviewer": (task.assigned_reviewer or principal.email).lower(),
+        "task_name": task.name,
+        "task_description": task.description,
+        "test_mode": task.test_mode,
+        "auto_detect": task.auto_detect,
+        "review_result": task.review_result,
+        "model": task.model,
+        "script": task.script,
+        "tools": list(task.tools),
+        "plan": [_plan_step(number, step) for number, step in enumerate(task.plan, start=1)],
+        "max_steps": task.max_steps,
+        "max_cost_usd": task.max_cost_usd,
+        "timeout_ms": task.timeout_ms,
+        "metadata": task.metadata,
+    }
+
+
+def _plan_step(number: int, step: PlannedStep) -> dict[str, Any]:
+    return {"step": number, **asdict(step)}
+
+
+def _start(
+    tx: Transaction,
+    principal: Principal,
+    columns: dict[str, Any],
+    manual: Sequence[NewCheckpoint],
+    now: datetime,
+) -> Row:
+    execution_id = new_id("exe")
+    tx.execute(
+        insert(executions).values(
+            id=execution_id,
+            credential_id=principal.credential_id,
+            status=Status.QUEUED,
+            state_format=STATE_FORMAT,
+            created_at=now,
+            since=now,
+            **_zeros("seq", "version", "trace_count", "queued_ms", "agent_ms", "waiting_ms"),
+            **_zeros("steps", "tool_calls", "errors", "retries", "takeovers"),
+            **columns,
+        )
+    )
+    _add_checkpoints(tx, execution_id, _declared(columns, manual))
+    entry = Entry("created", {"by": principal.email, "plan": columns["plan"]})
+    row = apply(tx, Move(execution_id, [entry], values={"seq": 1}, is_seen=True), now)
+    if row is None:
+        raise RuntimeError("an execution vanished in the transaction that made it")
+    dispatch_segment(tx, row, dispatch.FIRST)
+    events.record(tx, "execution.created", execution_id, principal.actor, now, model=row["model"])
+    return row
+
+
+def dispatch_segment(tx: Transaction, row: Row, priority: int) -> None:
+    """Enqueue the leg that the row's `seq` names."""
+    segment = dispatch.Segment(row["id"], row["seq"], row["user_id"], priority)
+    tx.dispatch.enqueue(tx.connection, segment)
+
+
+def _zeros(*names: str) -> dict[str, int]:
+    return dict.fromkeys(names, 0)
+
+
+def _declared(columns: dict[str, Any], manual: Sequence[NewCheckpoint]) -> list[dict[str, Any]]:
+    """The checkpoints that are known beforehand; in the baseline they are kept as skipped."""
+    is_baseline = columns["test_mode"] is TestMode.WITHOUT_VERIFICATION
+    status = CheckpointStatus.SKIPPED if is_baseline else CheckpointStatus.PENDING
+    rows = [checkpoint_row(spec, Source.MANUAL, status) for spec in manual]
+    if columns["review_result"]:
+        rows.append(checkpoint_row(RESULT_CHECKPOINT, Source.RESULT, status))
+    return rows
+
+
+RESULT_CHECKPOINT = NewCheckpoint(
+    stage="result",
+    description="The agent's final answer, before the execution is completed.",
+    verification_question="Is the result right?",
+)
+
+
+def checkpoint_row(spec: NewCheckpoint, source: Source, status: CheckpointStatus) -> dict[str, Any]:
+    return {
+        "id": new_id("chk"),
+        **asdict(spec),
+        "source": source,
+        "status": status,
+        "attempt": 1,
+        "proposed_actions": [],
+        "effective_actions": [],
+        "digests": {},
+        "hints": [],
+    }
+
+
+def _add_checkpoints(tx: Transaction, execution_id: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        positioned = [
+            {**row, "execution_id": execution_id, "position": position}
+            for position, row in enumerate(rows, start=1)
+        ]
+        tx.execute(insert(checkpoints), positioned)
+
+
+def _manual_checkpoints(tx: Transaction, execution_id: str) -> list[NewCheckpoint]:
+    found = tx.execute(
+        select(checkpoints.c.stage, checkpoints.c.description, checkpoints.c.verification_question)
+        .where(checkpoints.c.execution_id == execution_id, checkpoints.c.source == Source.MANUAL)
+        .order_by(checkpoints.c.position)
+    )
+    return [NewCheckpoint(row.stage, row.description, row.verification_question) for row in found]

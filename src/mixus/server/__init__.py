@@ -1,0 +1,1 @@
+"""HTTP: the application, its edge, and the JSON routes in api/."""

@@ -1,0 +1,163 @@
+"""POST /api/eval/create-task-agent: what a task may say, and what the client is told of its execution."""
+
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from fastapi import APIRouter, Request
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from mixus.accounts.service import find_by_email
+from mixus.core.clock import rfc3339, to_ms
+from mixus.core.database import Row
+from mixus.evals import service
+from mixus.evals.lifecycle import TestMode
+from mixus.evals.tasks import NewCheckpoint, NewTask
+from mixus.server.answers import Document, Json
+from mixus.server.api.documents import REHEARSAL
+from mixus.server.api.schemas import Created
+from mixus.server.deps import BARE, Call, Creating, services_of
+from mixus.server.idempotency import IdempotencyKey, once
+from mixus.server.openapi import WITH_BODY, refusals
+from mixus.server.wire import WITHOUT_NUL, Body, Email, Wire, text
+
+MOST_METADATA_BYTES: Final = 16 * 1024
+LONGEST_NAME: Final = 200
+
+router = APIRouter(tags=["executions"])
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=WITHOUT_NUL)]
+Metadata = dict[str, Any]
+
+
+class CheckpointFields(Wire):
+    """Where the agent must stop and ask."""
+
+    stage: Annotated[str, text(200)]
+    description: Annotated[str, text(2_000)]
+    verification_question: Annotated[str, text(2_000)] | None = None
+
+
+class ScriptItem(Wire):
+    """A call, or at the end the final answer."""
+
+    tool: Annotated[str, text(200)] | None = None
+    arguments: dict[str, Any] | None = None
+    final: Annotated[str, text(20_000)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> "ScriptItem":
+        if (self.tool is None) is (self.final is None):
+            raise ValueError("An item has either `tool` (with `arguments`) or `final`.")
+        if self.final is not None and self.arguments is not None:
+            raise ValueError("`arguments` go with `tool`, not with `final`.")
+        return self
+
+
+class CreateTask(Body):
+    """Null is the same as left out."""
+
+    task_description: Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
+    task_name: Name | None = None
+    checkpoints: Annotated[list[CheckpointFields], Field(max_length=50)] | None = None
+    auto_detect_checkpoints: bool | None = None
+    test_mode: Annotated[TestMode, Field(strict=False)] | None = None
+    assigned_reviewer: Email | None = None
+    model: Annotated[str, text(200)] | None = None
+    script: Annotated[list[ScriptItem], Field(min_length=1, max_length=200)] | None = None
+    review_result: bool | None = None
+    environment: Literal["sandbox"] | None = None
+    tools: Annotated[list[Annotated[str, text(200)]], Field(max_length=200)] | None = None
+    max_steps: Annotated[int, Field(ge=1, le=500)] | None = None
+    max_cost_usd: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    timeout_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] | None = None
+    metadata: Metadata | None = None
+
+    @field_validator("script")
+    @classmethod
+    def _ends_with_the_final_answer(cls, script: list[ScriptItem] | None) -> list[ScriptItem] | None:
+        if script and any(item.final is not None for item in script[:-1]):
+            raise ValueError("Only the last item may be `final`.")
+        return script
+
+    @field_validator("metadata")
+    @classmethod
+    def _is_small(cls, metadata: Metadata | None) -> Metadata | None:
+        return small_metadata(metadata)
+
+    def task(self, default_model: str) -> NewTask:
+        """What the client chose; all else is as a task has it by itself."""
+        checkpoints = [NewCheckpoint(**each.model_dump()) for each in self.checkpoints or ()]
+        chosen: dict[str, Any] = {
+            "test_mode": self.test_mode,
+            "auto_detect": self.auto_detect_checkpoints,
+            "review_result": self.review_result,
+            "assigned_reviewer": self.assigned_reviewer,
+            "script": self.script and [item.model_dump(exclude_none=True) for item in self.script],
+            "tools": self.tools,
+            "max_steps": self.max_steps,
+            "max_cost_usd": self.max_cost_usd,
+            "timeout_ms": self.timeout_ms,
+            "metadata": self.metadata,
+        }
+        return NewTask(
+            description=self.task_description,
+            name=self.task_name or first_line(self.task_description),
+            model=self.model or default_model,
+            checkpoints=checkpoints,
+            **{"auto_detect": not checkpoints}
+            | {name: value for name, value in chosen.items() if value is not None},
+        )
+
+
+def first_line(description: str) -> str:
+    lines = description.strip().splitlines() or [description]
+    return lines[0][:LONGEST_NAME]
+
+
+def small_metadata(metadata: Metadata | None) -> Metadata | None:
+    if metadata is not None and len(orjson.dumps(metadata)) > MOST_METADATA_BYTES:
+        raise ValueError(f"Metadata may have {MOST_METADATA_BYTES} bytes as JSON; keep the rest elsewhere.")
+    return metadata
+
+
+@router.post(
+    "/api/eval/create-task-agent",
+    status_code=201,
+    response_model=Created,
+    dependencies=BARE,
+    responses=refusals(409, *WITH_BODY),
+    summary="Create a task and start it",
+)
+def create_task_agent(call: Creating, body: CreateTask, idempotency_key: IdempotencyKey = None) -> Json:
+    """The execution is queued when the answer is there; the same answer comes to the same Idempotency-Key."""
+
+    def create() -> Document:
+        task = call.services.catalog.prepare(body.task(call.services.catalog.default_model))
+        return created(call, service.create_task(call.tx, call.principal, task, call.now))
+
+    return once(call, idempotency_key, body, create)
+
+
+def created(call: Call, row: Row) -> Document:
+    return {
+        "success": True,
+        "executionId": row["id"],
+        "status": row["status"],
+        "statusUrl": f"{base_url(call.request)}/api/eval/status/{row['id']}",
+        "createdAt": rfc3339(to_ms(row["created_at"])),
+        "model": row["model"],
+        "rehearsal": row["model"] == REHEARSAL,
+        "warnings": _warnings(call, row["assigned_reviewer"]),
+    }
+
+
+def base_url(request: Request) -> str:
+    """Where clients reach us: as set, or as this one did."""
+    return services_of(request).settings.public_url or str(request.base_url).rstrip("/")
+
+
+def _warnings(call: Call, reviewer: str) -> list[Document]:
+    if find_by_email(call.tx, reviewer) is not None:
+        return []
+    message = f"{reviewer} has no account here and cannot be asked; make one, or assign another reviewer."
+    return [{"code": "reviewer-unreachable", "message": message}]

@@ -1,0 +1,207 @@
+"""Rows as the wire shows them, made by hand because the status of an execution is asked for all the time.
+
+Works on plain rows: whole milliseconds, words, and JSON as text, which is passed on without being read.
+schemas.py documents the same shapes, and a test holds the two together.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from statistics import median
+from typing import Any, Final
+
+import orjson
+
+from mixus.core.clock import rfc3339, to_ms
+from mixus.core.database import Row
+from mixus.evals.lifecycle import CheckpointStatus, Decision, Status, TestMode
+from mixus.evals.queries import CHECKPOINT_PREFIX
+from mixus.evals.tables import checkpoints as checkpoint_table
+from mixus.server.answers import Document
+
+REHEARSAL: Final = "rehearsal"
+SANDBOX: Final = "sandbox"
+NOTHING_ASKED: Final = "no-effect-nobody-asked"
+# Whose time runs while an execution is in this status.
+BUCKET: Final[dict[str, str]] = {
+    Status.QUEUED: "queuedMs",
+    Status.RUNNING: "agentMs",
+    Status.AWAITING: "waitingMs",
+}
+DECIDED: Final = frozenset({CheckpointStatus.APPROVED.value, CheckpointStatus.REJECTED.value})
+NO_JSON: Final = "[]"
+CHECKPOINT_COLUMNS: Final = [
+    (column.name, CHECKPOINT_PREFIX + column.name)
+    for column in checkpoint_table.columns
+    if column.name not in {"execution_id", "position", "digests", "comment"}
+]
+
+
+def status_document(rows: Sequence[Row], now_ms: int) -> Document:
+    """`rows` is the execution joined with its checkpoints."""
+    row = rows[0]
+    checkpoints = [_own_columns(each) for each in rows] if row["checkpoint_id"] is not None else []
+    human = human_verification(checkpoints)
+    return {
+        "success": True,
+        "executionId": row["id"],
+        "taskName": row["task_name"],
+        "testMode": row["test_mode"],
+        "status": row["status"],
+        "version": row["version"],
+        "model": row["model"],
+        "environment": SANDBOX,
+        "createdAt": rfc3339(row["created_at"]),
+        "startedAt": _moment(row["started_at"]),
+        "finishedAt": _moment(row["finished_at"]),
+        "plan": orjson.Fragment(row["plan"]),
+        "checkpoints": [checkpoint(each) for each in checkpoints],
+        "progress": {
+            "checkpointsTotal": len(checkpoints),
+            "checkpointsDecided": sum(each["status"] in DECIDED for each in checkpoints),
+            "steps": row["steps"],
+        },
+        "result": row["result"],
+        "error": _error(row),
+        "rehearsal": row["model"] == REHEARSAL,
+        "notice": _notice(row, human["requested"]),
+        "metrics": metrics(row, now_ms),
+        "humanVerification": human,
+    }
+
+
+def summary(row: Row) -> Document:
+    """An execution as a list shows it."""
+    return {
+        "executionId": row["id"],
+        "taskName": row["task_name"],
+        "testMode": row["test_mode"],
+        "status": row["status"],
+        "version": row["version"],
+        "model": row["model"],
+        "environment": SANDBOX,
+        "rehearsal": row["model"] == REHEARSAL,
+        "assignedReviewer": row["assigned_reviewer"],
+        "metadata": orjson.Fragment(row["metadata"]),
+        "retryOf": row["retry_of"],
+        "createdAt": rfc3339(row["created_at"]),
+        "startedAt": _moment(row["started_at"]),
+        "finishedAt": _moment(row["finished_at"]),
+        "error": _error(row),
+    }
+
+
+def checkpoint(row: Row) -> Document:
+    return {
+        "checkpointId": row["id"],
+        "stage": row["stage"],
+        "description": row["description"],
+        "verificationQuestion": row["verification_question"],
+        "source": row["source"],
+        "status": row["status"],
+        "attempt": row["attempt"],
+        "work": row["work"],
+        "proposedActions": orjson.Fragment(row["proposed_actions"]),
+        "effectiveActions": orjson.Fragment(row["effective_actions"]),
+        "requestedAt": _moment(row["requested_at"]),
+        "notifiedAt": None,
+        "firstViewedAt": None,
+        "decidedAt": _moment(row["decided_at"]),
+        "decidedBy": row["decided_by"],
+        "decidedVia": row["decided_via"],
+        "decision": row["decision"],
+        "hints": orjson.Fragment(row["hints"]),
+    }
+
+
+def trace_entry(row: Row) -> Document:
+    return {
+        "number": row["number"],
+        "at": rfc3339(row["at"]),
+        "kind": row["kind"],
+        "data": orjson.Fragment(row["data"]),
+    }
+
+
+def metrics(row: Row, now_ms: int) -> Document:
+    times = {"queuedMs": row["queued_ms"], "agentMs": row["agent_ms"], "waitingMs": row["waiting_ms"]}
+    bucket = BUCKET.get(row["status"])
+    if bucket is not None:
+        # The clock of another process may be ahead of ours; time then stands still.
+        times[bucket] += max(now_ms - row["since"], 0)
+    return {
+        "durationMs": sum(times.values()),
+        **times,
+        "steps": row["steps"],
+        "modelCalls": row["steps"],
+        "toolCalls": row["tool_calls"],
+        "inputTokens": row["input_tokens"],
+        "outputTokens": row["output_tokens"],
+        "costUsd": row["cost_usd"],
+        "errors": row["errors"],
+        "retries": row["retries"],
+    }
+
+
+def human_verification(checkpoints: Iterable[Row]) -> Document:
+    """What people were asked, what they said, and how long it took them."""
+    said: list[str] = []
+    vias: list[str] = []
+    waits: list[int] = []
+    asked = 0
+    for row in checkpoints:
+        asked += row["requested_at"] is not None
+        if row["decision"] is not None:
+            said.append(row["decision"])
+            vias.append(row["decided_via"])
+            waits.append(row["decided_at"] - row["requested_at"])
+        if row["hints"] != NO_JSON:
+            hints = orjson.loads(row["hints"])
+            said += [Decision.HINT] * len(hints)
+            vias += [hint["via"] for hint in hints]
+            waits += [_ms(hint["at"]) - _ms(hint["requestedAt"]) for hint in hints]
+    return {
+        "requested": asked + said.count(Decision.HINT),
+        "approved": said.count(Decision.APPROVE),
+        "edited": 0,
+        "rejected": said.count(Decision.REJECT),
+        "hints": said.count(Decision.HINT),
+        "byKey": vias.count("key"),
+        "medianResponseMs": int(median(waits)) if waits else None,
+        "activeReviewMs": None,
+    }
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """A row of a transaction as the compiled lane would give it."""
+    return {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return to_ms(value)
+    if isinstance(value, list | dict):
+        return orjson.dumps(value)
+    return value
+
+
+def _own_columns(row: Row) -> Mapping[str, Any]:
+    return {name: row[key] for name, key in CHECKPOINT_COLUMNS}
+
+
+def _moment(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else rfc3339(milliseconds)
+
+
+def _ms(text: str) -> int:
+    return to_ms(datetime.fromisoformat(text))
+
+
+def _error(row: Row) -> Document | None:
+    if row["error_code"] is None:
+        return None
+    return {"code": row["error_code"], "message": row["error_message"]}
+
+
+def _notice(row: Row, requested: int) -> str | None:
+    is_unasked = row["status"] == Status.COMPLETED and row["test_mode"] == TestMode.WITH_VERIFICATION
+    return NOTHING_ASKED if is_unasked and requested == 0 else None

@@ -1,0 +1,214 @@
+"""What the answers look like: documentation that a test holds the hand-made documents to."""
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, JsonValue
+
+from mixus.evals.lifecycle import CheckpointStatus, Effect, Source, Status, TestMode
+from mixus.server.wire import Timestamp, Wire
+
+
+class Answered(Wire):
+    """Every member is always there; null is said, not left out."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class Succeeded(Answered):
+    success: Literal[True]
+
+
+class Action(Answered):
+    action_id: str
+    tool: str
+    effect: Effect
+    arguments: dict[str, JsonValue]
+
+
+class Hint(Answered):
+    attempt: int
+    hint: str
+    comment: str | None
+    by: str
+    via: str
+    requested_at: Timestamp
+    at: Timestamp
+
+
+class Checkpoint(Answered):
+    checkpoint_id: str
+    stage: str
+    description: str
+    verification_question: str | None
+    source: Source
+    status: CheckpointStatus
+    attempt: int
+    work: str | None
+    proposed_actions: list[Action]
+    effective_actions: list[Action]
+    requested_at: Timestamp | None
+    notified_at: Timestamp | None
+    first_viewed_at: Timestamp | None
+    decided_at: Timestamp | None
+    decided_by: str | None
+    decided_via: str | None
+    decision: str | None
+    hints: list[Hint]
+
+
+class QueuedCheckpoint(Checkpoint):
+    """A checkpoint with the execution that waits for it."""
+
+    execution_id: str
+    task_name: str
+    rehearsal: bool
+
+
+class CheckpointPage(Succeeded):
+    items: list[QueuedCheckpoint]
+    next_cursor: str | None
+
+
+class DecidedCheckpoint(Checkpoint):
+    success: Literal[True]
+    execution_id: str
+    rehearsal: bool
+
+
+class PlanStep(Answered):
+    step: int
+    description: str
+    effect: str
+    stage: str | None
+
+
+class Progress(Answered):
+    checkpoints_total: int
+    checkpoints_decided: int
+    steps: int
+
+
+class TaskError(Answered):
+    code: str
+    message: str | None
+
+
+class Metrics(Answered):
+    """Times add up exactly: durationMs = queuedMs + agentMs + waitingMs. Null is unknown, not zero."""
+
+    duration_ms: int
+    queued_ms: int
+    agent_ms: int
+    waiting_ms: int
+    steps: int
+    model_calls: int
+    tool_calls: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    errors: int
+    retries: int
+
+
+class HumanVerification(Answered):
+    requested: int
+    approved: int
+    edited: int
+    rejected: int
+    hints: int
+    by_key: int
+    median_response_ms: int | None
+    active_review_ms: int | None
+
+
+class Execution(Answered):
+    """An execution as a list shows it."""
+
+    execution_id: str
+    task_name: str
+    test_mode: TestMode
+    status: Status
+    version: int
+    model: str
+    environment: Literal["sandbox"]
+    rehearsal: bool
+    assigned_reviewer: str
+    metadata: dict[str, JsonValue]
+    retry_of: str | None
+    created_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
+    error: TaskError | None
+
+
+class ExecutionAnswer(Execution):
+    success: Literal[True]
+
+
+class ExecutionPage(Succeeded):
+    items: list[Execution]
+    next_cursor: str | None
+
+
+class StatusDocument(Succeeded):
+    execution_id: str
+    task_name: str
+    test_mode: TestMode
+    status: Status
+    version: int
+    model: str
+    environment: Literal["sandbox"]
+    created_at: Timestamp
+    started_at: Timestamp | None
+    finished_at: Timestamp | None
+    plan: list[PlanStep]
+    checkpoints: list[Checkpoint]
+    progress: Progress
+    result: str | None
+    error: TaskError | None
+    rehearsal: bool
+    notice: Literal["no-effect-nobody-asked"] | None
+    metrics: Metrics
+    human_verification: HumanVerification
+
+
+class Warned(Answered):
+    code: Literal["reviewer-unreachable"]
+    message: str
+
+
+class Created(Succeeded):
+    execution_id: str
+    status: Literal["queued"]
+    status_url: str
+    created_at: Timestamp
+    model: str
+    rehearsal: bool
+    warnings: list[Warned]
+
+
+class Retried(Created):
+    retry_of: str
+
+
+class TraceEntry(Answered):
+    number: int
+    at: Timestamp
+    kind: str
+    data: dict[str, Any]
+
+
+class TracePage(Succeeded):
+    items: list[TraceEntry]
+    next_cursor: str | None
+    rehearsal: bool
+
+
+class KeyAnswer(Succeeded):
+    id: str
+    name: str
+    description: str
+    masked: str
+    scopes: list[str]
+    created_at: Timestamp
+    expires_at: Timestamp | None

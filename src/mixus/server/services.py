@@ -1,0 +1,34 @@
+"""What the routes work with, made once per application."""
+
+from dataclasses import dataclass
+
+from anyio import CapacityLimiter
+
+from mixus.agents.catalog import Catalog
+from mixus.core.database import Database
+from mixus.core.settings import Settings
+from mixus.server.authentication import Door
+from mixus.server.watcher import Watcher
+
+# SQLite has one writer at a time; on Postgres half of the pool, so that reads always find a connection.
+SQLITE_TURNS, POSTGRES_TURNS = 1, 20
+
+
+@dataclass(frozen=True)
+class Services:
+    """`turns` lets transactions queue up in the event loop.
+
+    Waiting for the write lock in the threads that also run the routes would leave none of them to the
+    one that holds it.
+    """
+
+    settings: Settings
+    database: Database
+    door: Door
+    catalog: Catalog
+    watcher: Watcher
+    turns: CapacityLimiter
+
+
+def turns_of(database: Database) -> CapacityLimiter:
+    return CapacityLimiter(SQLITE_TURNS if database.is_sqlite else POSTGRES_TURNS)

@@ -1,0 +1,63 @@
+"""One leg of an execution: from a start or a decision to the next checkpoint or the end."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from mixus.agents.conversation import StateUnreadable
+from mixus.agents.gate import AskModel, AskReviewer, Finish, RunCall, TakeResult, next_move
+from mixus.core.database import Row, Transaction
+from mixus.evals import progress
+from mixus.evals.lifecycle import Failure
+from mixus.evals.progress import Leg, LostSegment
+from mixus.worker import acting, asking, thinking
+from mixus.worker.bench import Bench, Failed
+from mixus.worker.state import State, read_state
+
+logger = logging.getLogger(__name__)
+
+
+async def run_segment(bench: Bench, leg: Leg) -> None:
+    """Run the leg, if it is still the one to run. It holds nothing in memory that is not in rows."""
+    try:
+        if await bench.write(progress.claim, leg) is not None:
+            await _carry_on(bench, leg)
+    except LostSegment:
+        logger.info("segment %s:%s was ended by somebody else", leg.execution_id, leg.seq)
+
+
+async def _carry_on(bench: Bench, leg: Leg) -> None:
+    try:
+        journal: Sequence[Row] = ()
+        is_over = False
+        while not is_over:
+            state = await bench.read(read_state, leg, bench.catalog.tools, journal)
+            journal = state.journal
+            is_over = await _make_move(bench, leg, state)
+    except Failed as failed:
+        await bench.write(_fail, leg, failed)
+    except StateUnreadable as unreadable:
+        await bench.write(_fail, leg, Failed(Failure.STATE_UNREADABLE, str(unreadable)))
+
+
+async def _make_move(bench: Bench, leg: Leg, state: State) -> bool:
+    """One act, journalled; whether the segment is over."""
+    if state.seconds_left(bench.now()) <= 0:
+        raise Failed(Failure.TIME_LIMIT, f"It used its {state.row['timeout_ms']} ms of agent time.")
+    match next_move(state.board, state.calls, state.conversation.answer):
+        case AskModel():
+            await thinking.ask_model(bench, leg, state)
+        case RunCall(call):
+            await acting.run_call(bench, leg, state, call)
+        case TakeResult(call):
+            await acting.take_result(bench, leg, state, call)
+        case AskReviewer() as move:
+            return await asking.ask(bench, leg, state, move)
+        case Finish(answer):
+            await bench.write(progress.complete, leg, answer)
+            return True
+    return False
+
+
+def _fail(tx: Transaction, leg: Leg, failed: Failed, now: datetime) -> None:
+    progress.fail(tx, leg, failed.code, failed.message, now)

@@ -1,0 +1,82 @@
+"""Where an execution stands, read from its rows: all that a segment knows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic_ai.messages import ToolCallPart
+from sqlalchemy import select
+
+from mixus.agents import calls, conversation
+from mixus.agents.calls import BadCall, Call
+from mixus.agents.conversation import Conversation
+from mixus.agents.gate import Board
+from mixus.agents.tools.registry import Registry
+from mixus.core.database import Row, Transaction
+from mixus.evals import effects, progress, queries
+from mixus.evals.lifecycle import STATE_FORMAT, Failure, Status
+from mixus.evals.progress import Leg, LostSegment
+from mixus.evals.tables import executions
+from mixus.worker.bench import Failed
+
+
+@dataclass(frozen=True)
+class State:
+    row: Row
+    journal: Sequence[Row]
+    effects: dict[str, Row]
+    board: Board
+    conversation: Conversation
+    calls: Sequence[Call | BadCall]
+
+    def part(self, action_id: str) -> ToolCallPart:
+        return next(part for part in self.conversation.open_calls if part.tool_call_id == action_id)
+
+    def agent_ms(self, now: datetime) -> int:
+        """Agent time so far; the execution is running."""
+        running = now - self.row["since"]
+        return int(self.row["agent_ms"]) + max(0, int(running.total_seconds() * 1000))
+
+    def seconds_left(self, now: datetime) -> float:
+        return (int(self.row["timeout_ms"]) - self.agent_ms(now)) / 1000
+
+
+def read_state(tx: Transaction, leg: Leg, tools: Registry, known: Sequence[Row]) -> State:
+    """Read what is new since `known`; raises LostSegment, StateUnreadable or Failed."""
+    row = tx.execute(select(executions).where(executions.c.id == leg.execution_id)).mappings().one_or_none()
+    if row is None or row["seq"] != leg.seq or row["status"] is not Status.RUNNING:
+        raise LostSegment
+    if row["state_format"] != STATE_FORMAT:
+        raise Failed(Failure.STATE_UNREADABLE, f"Its state is of format {row['state_format']}.")
+    number = known[-1]["number"] if known else 0
+    journal = [*known, *progress.journal_after(tx, leg.execution_id, number)]
+    intents = effects.of_execution(tx, leg.execution_id)
+    talk = conversation.rebuild(journal, _settled(intents))
+    allowed = frozenset(row["tools"])
+    return State(
+        row=row,
+        journal=journal,
+        effects=intents,
+        board=_board(tx, row, intents),
+        conversation=talk,
+        calls=[calls.read(part, tools, allowed) for part in talk.open_calls],
+    )
+
+
+def _settled(intents: dict[str, Row]) -> dict[str, str]:
+    """Words for calls whose fate is not simply that they were dropped."""
+    return {action_id: effects.UNKNOWN for action_id, row in intents.items() if row["is_error"]}
+
+
+def _board(tx: Transaction, row: Row, intents: dict[str, Row]) -> Board:
+    return Board(
+        test_mode=row["test_mode"],
+        is_auto=row["auto_detect"],
+        checkpoints=queries.checkpoints_of(tx, [row["id"]]),
+        effects={action_id: _is_settled(intent) for action_id, intent in intents.items()},
+    )
+
+
+def _is_settled(intent: Any) -> bool:
+    return intent["finished_at"] is not None

@@ -1,0 +1,30 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import factories
+import pytest
+from e2e.deployment import Deployment
+
+from mixus.accounts.principal import Scope
+from mixus.core.clock import utc_now
+from mixus.core.database import Database
+from mixus.keys import pepper as peppers
+from mixus.keys import service as keys
+from mixus.keys.service import NewKey
+
+
+@pytest.fixture
+def deployment(database_url: str, tmp_path: Path) -> Iterator[Deployment]:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    made = Deployment(folder, database_url)
+    database = Database(database_url)
+    pepper = peppers.load_or_create(folder / "pepper")
+    with database.transaction() as tx:
+        owner = factories.create_account(tx)
+        new = NewKey(owner.id, "tests", [Scope.MANAGE])
+        made.key, _ = keys.create(tx, pepper, new, factories.NOBODY, utc_now())
+    database.close()
+    yield made
+    made.release()
+    made.kill()

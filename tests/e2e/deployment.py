@@ -1,0 +1,83 @@
+"""Real processes of the service on one database, to be talked to and to be killed."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mixus.client import Client
+
+PROBE = Path(__file__).with_name("probe.py")
+
+
+@dataclass
+class Deployment:
+    """Processes on one database; `lines` is what their tool did to the world."""
+
+    folder: Path
+    url: str
+    variables: dict[str, str] = field(default_factory=dict)
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
+    clients: list[Client] = field(default_factory=list)
+    key: str = ""
+    address: str = ""
+
+    def start(self, what: str = "serve", *options: str) -> subprocess.Popen[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MIXUS_")}
+        with (self.folder / "log").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(PROBE), what, str(self.file), *options],
+                env=kept | {"MIXUS_DATA": str(self.folder), "MIXUS_DATABASE_URL": self.url} | self.variables,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def serve(self, *options: str) -> Client:
+        process = self.start("serve", *options)
+        self.address = said(process).split()[2]
+        client = Client(self.key, self.address)
+        self.clients.append(client)
+        return client
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "lines"
+
+    @property
+    def lines(self) -> list[str]:
+        return self.file.read_text().splitlines() if self.file.exists() else []
+
+    def hold(self, moment: str) -> None:
+        self.file.with_suffix(f".{moment}").touch()
+
+    def release(self) -> None:
+        for moment in ("before", "after", "linger"):
+            self.file.with_suffix(f".{moment}").unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """All of it, at once, with no chance to say goodbye."""
+        for process in self.processes:
+            end(process)
+        for client in self.clients:
+            client.close()
+        self.processes.clear()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], 60)
+    assert readable, "the process said nothing"
+    return process.stdout.readline()

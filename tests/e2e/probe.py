@@ -1,0 +1,64 @@
+"""The service with one more tool, whose effect is a line in a file: run as a process, to be killed.
+
+`python probe.py serve|worker FILE`. While `FILE.before` exists the tool waits before it writes the line,
+while `FILE.after` exists it waits afterwards: so a test can kill the process at either moment.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from mixus.agents.tools.builtin import BUILT_IN
+from mixus.agents.tools.registry import Arguments, Tool, registry
+from mixus.cli import logs, serve
+from mixus.cli import settings as cli_settings
+from mixus.evals.lifecycle import Effect
+
+
+class Line(Arguments):
+    text: str
+
+
+async def hold(file: Path, moment: str) -> None:
+    while file.with_suffix(f".{moment}").exists():  # noqa: ASYNC110 - a test in another process decides
+        await asyncio.sleep(0.05)
+
+
+def linger_tool(file: Path) -> Tool:
+    """Only reads, so it may run again; says which process it runs in."""
+
+    async def run(_arguments: Arguments) -> str:
+        file.with_suffix(".pid").write_text(str(os.getpid()))
+        await hold(file, "linger")
+        return "lingered"
+
+    return Tool("linger", "Wait.", Effect.READ, Arguments, run)
+
+
+def write_line_tool(file: Path) -> Tool:
+    async def run(arguments: Line) -> str:
+        await hold(file, "before")
+        with file.open("a") as lines:
+            lines.write(f"{arguments.text}\n")
+        await hold(file, "after")
+        return "written"
+
+    return Tool("write_line", "Write a line into a file.", Effect.MODIFY, Line, run)
+
+
+def main() -> None:
+    what, file = sys.argv[1], Path(sys.argv[2])
+    serve.stop_on_signals()
+    logs.configure()
+    service = serve.build(
+        cli_settings.load(), {**BUILT_IN, **registry(write_line_tool(file), linger_tool(file))}
+    )
+    if what == "worker":
+        serve.work(service)
+    with serve.listen("127.0.0.1", 0) as listener:
+        serve.run(service, listener, with_worker="--no-worker" not in sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,383 @@
+import json
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from mixus.cli import eval as eval_commands
+from mixus.cli import eval_output as output
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Reply, ScriptedServer
+
+KEY = "mxs_eval_0123456789ABCDEFGHIJKLMNOP4IJGKH"
+CREATE = "/api/eval/create-task-agent"
+STATUS = "/api/eval/status/exe_1"
+DECISION = "/api/eval/executions/exe_1/checkpoints/chk_1/decision"
+CREATED = {
+    "executionId": "exe_1",
+    "status": "queued",
+    "model": "rehearsal",
+    "rehearsal": True,
+    "reviewUrl": "https://mixus.example.org/review/exe_1",
+    "warnings": ["reviewer-unreachable"],
+}
+CHECKPOINT = {
+    "checkpointId": "chk_1",
+    "stage": "calculation",
+    "status": "awaiting",
+    "attempt": 3,
+    "verificationQuestion": "Is the result $7,500?",
+    "proposedActions": [
+        {"actionId": "act_1", "tool": "send_email", "effect": "send", "arguments": {"to": "ann"}}
+    ],
+}
+
+
+class Run(Protocol):
+    def __call__(self, *arguments: str, text: str | None = None, **environment: str | None) -> Result: ...
+
+
+@pytest.fixture
+def run(server: "ScriptedServer") -> Run:
+    def invoke(*arguments: str, text: str | None = None, **environment: str | None) -> Result:
+        env = {"MIXUS_URL": server.url, "MIXUS_API_KEY": KEY, "CI": None, **environment}
+        result = CliRunner().invoke(eval_commands.app, list(arguments), input=text, env=env)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        assert "Traceback" not in result.output
+        assert KEY not in result.output
+        return result
+
+    return invoke
+
+
+def status(name: str, version: int = 1, **members: Any) -> dict[str, Any]:
+    return {"executionId": "exe_1", "taskName": "Commission", "status": name, "version": version} | members
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (status("completed"), 0),
+        (status("completed", score={"passed": True}), 0),
+        (status("completed", score={"passed": False}), 1),
+        (status("failed", error={"code": "step-limit", "message": "Too many."}), 1),
+        (status("rejected"), 1),
+        (status("cancelled"), 1),
+        (status("expired"), 1),
+        (status("awaiting-verification", checkpoints=[CHECKPOINT]), 3),
+        (status("queued"), 4),
+        (status("running"), 4),
+    ],
+)
+def test_the_exit_code_of_status_says_where_the_execution_is(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", answer: dict[str, Any], code: int
+) -> None:
+    server.on("GET", STATUS, reply(body=answer))
+    result = run("status", "exe_1")
+    assert result.exit_code == code
+    assert answer["status"] in result.stdout
+    as_json = run("status", "exe_1", "--json")
+    assert as_json.exit_code == code
+    assert json.loads(as_json.stdout) == answer
+
+
+def test_create_sends_what_the_options_say(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", tmp_path: Path
+) -> None:
+    script = tmp_path / "script.json"
+    script.write_text('[{"final": "7500"}]')
+    server.on("POST", CREATE, reply(201, CREATED))
+    result = run(
+        *("create", "Pay 15 % of $50,000", "--name", "Commission", "--no-auto", "--review-result"),
+        *("--checkpoint", "calculation: Check the sum | Is it $7,500?", "-c", "mail: Before it is sent"),
+        *("--test-mode", "with-verification", "--reviewer", "ann@example.org", "--script", str(script)),
+        *("--environment", "sandbox", "--tool", "calculate", "--max-steps", "5", "--max-cost-usd", "0.5"),
+        *("--timeout-ms", "1000", "--metadata", "build=7=8", "--idempotency-key", "build-7"),
+    )
+    assert result.exit_code == 4
+    assert "exe_1 (rehearsal)" in result.stdout
+    assert "reviewer-unreachable" in result.stdout
+    assert server.received[0].headers["idempotency-key"] == "build-7"
+    assert server.received[0].body == {
+        "taskDescription": "Pay 15 % of $50,000",
+        "taskName": "Commission",
+        "checkpoints": [
+            {"stage": "calculation", "description": "Check the sum", "verificationQuestion": "Is it $7,500?"},
+            {"stage": "mail", "description": "Before it is sent"},
+        ],
+        "autoDetectCheckpoints": False,
+        "testMode": "with-verification",
+        "assignedReviewer": "ann@example.org",
+        "model": "script",
+        "script": [{"final": "7500"}],
+        "reviewResult": True,
+        "environment": "sandbox",
+        "tools": ["calculate"],
+        "maxSteps": 5,
+        "maxCostUsd": 0.5,
+        "timeoutMs": 1000,
+        "metadata": {"build": "7=8"},
+    }
+
+
+def test_a_description_comes_from_stdin_and_options_win_over_a_file(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", tmp_path: Path
+) -> None:
+    request = tmp_path / "request.json"
+    request.write_text('{"taskDescription": "From the file", "maxSteps": 3, "newField": 1}')
+    server.on("POST", CREATE, reply(201, CREATED))
+    run("create", "--file", str(request), "--max-steps", "9")
+    run("create", "-", text="From stdin\n")
+    assert [received.body for received in server.received] == [
+        {"taskDescription": "From the file", "maxSteps": 9, "newField": 1},
+        {"taskDescription": "From stdin"},
+    ]
+
+
+def test_create_can_wait_for_the_pause(run: Run, server: "ScriptedServer", reply: "type[Reply]") -> None:
+    waiting = status("awaiting-verification", 2, checkpoints=[CHECKPOINT])
+    server.on("POST", CREATE, reply(201, CREATED))
+    server.on("GET", STATUS, reply(body=status("queued")), reply(body=waiting))
+    result = run("create", "Say hello", "--wait", "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout) == waiting
+    assert "Created exe_1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create",),
+        ("create", "-"),
+        ("create", "x", "--checkpoint", "no colon"),
+        ("create", "x", "--metadata", "novalue"),
+        ("create", "x", "--test-mode", "sometimes"),
+        ("create", "x", "--max-steps", "0"),
+        ("create", "--file", "/nonexistent"),
+        ("decide", "exe_1"),
+        ("decide", "exe_1", "--approve", "--reject"),
+        ("list", "--limit", "0"),
+        ("status",),
+        ("unknown",),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_and_sends_nothing(
+    run: Run, server: "ScriptedServer", arguments: tuple[str, ...]
+) -> None:
+    assert run(*arguments, text="").exit_code == 2
+    assert server.received == []
+
+
+@pytest.mark.parametrize("content", ["not json", "[]"])
+def test_a_file_that_holds_no_request_is_wrong_usage(run: Run, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "request.json"
+    file.write_text(content)
+    assert run("create", "--file", str(file)).exit_code == 2
+
+
+def test_with_ci_set_the_model_must_be_named(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    server.on("POST", CREATE, reply(201, CREATED))
+    refused = run("create", "Say hello", CI="true")
+    assert refused.exit_code == 2
+    sentence = "With CI set, name the model: --model rehearsal or --model provider:name."
+    assert sentence in " ".join(refused.stderr.replace("│", " ").split())
+    assert server.received == []
+    assert run("create", "Say hello", "--model", "rehearsal", CI="true").exit_code == 4
+    assert server.received[0].body["model"] == "rehearsal"
+
+
+def test_what_the_server_refuses_is_one_sentence_with_code_and_request(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    errors = [{"field": "maxSteps", "message": "at most 500"}]
+    problem = {"code": "invalid", "detail": "A field is not valid.", "errors": errors}
+    server.on("POST", CREATE, reply(422, problem, {"X-Request-Id": "req_1"}))
+    result = run("create", "Say hello")
+    assert result.exit_code == 5
+    assert result.stdout == ""
+    assert result.stderr == "Error: A field is not valid. (invalid, request req_1)\n  maxSteps: at most 500\n"
+
+
+@pytest.mark.parametrize("command", ["status", "cancel", "watch"])
+def test_what_is_not_there_is_exit_code_5(run: Run, command: str) -> None:
+    result = run(command, "exe_9")
+    assert result.exit_code == 5
+    assert "(not-found)" in result.stderr
+
+
+def test_a_missing_key_or_an_insecure_address_is_exit_code_5(run: Run) -> None:
+    assert "(key-missing)" in run("list", MIXUS_API_KEY="").stderr
+    assert "(insecure-url)" in run("list", MIXUS_URL="http://example.org").stderr
+    assert run("list", MIXUS_API_KEY="").exit_code == 5
+
+
+def test_decide_shows_what_it_decides_and_uses_the_attempt_that_it_read(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    done = CHECKPOINT | {"checkpointId": "chk_0", "status": "approved"}
+    server.on("GET", STATUS, reply(body=status("awaiting-verification", checkpoints=[done, CHECKPOINT])))
+    server.on("POST", DECISION, reply(body=CHECKPOINT | {"status": "approved"}))
+    result = run("decide", "exe_1", "--approve", "--comment", "Fine")
+    assert result.exit_code == 0
+    assert "Is the result $7,500?" in result.stdout
+    assert 'send_email (send) {"to": "ann"}' in result.stdout
+    assert server.received[-1].body == {"attempt": 3, "action": "approve", "comment": "Fine"}
+    as_json = run("decide", "exe_1", "--hint", "Round it", "--json")
+    assert json.loads(as_json.stdout)["checkpointId"] == "chk_1"
+    assert server.received[-1].body == {"attempt": 3, "action": "hint", "hint": "Round it"}
+
+
+def test_decide_can_wait_for_what_comes_of_it(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    waiting = status("awaiting-verification", checkpoints=[CHECKPOINT])
+    server.on("GET", STATUS, reply(body=waiting), reply(body=status("completed", 3)))
+    server.on("POST", DECISION, reply(body=CHECKPOINT | {"status": "approved"}))
+    assert run("decide", "exe_1", "--approve", "--wait").exit_code == 0
+
+
+def test_a_decision_that_another_took_is_refused(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    server.on("GET", STATUS, reply(body=status("running", checkpoints=[CHECKPOINT | {"status": "approved"}])))
+    server.on("POST", DECISION, reply(409, {"code": "already-decided", "detail": "Ann decided at 10:00."}))
+    assert "(not-awaiting)" in run("decide", "exe_1", "--reject").stderr
+    named = run("decide", "exe_1", "--reject", "--checkpoint", "chk_1")
+    assert (named.exit_code, named.stderr) == (5, "Error: Ann decided at 10:00. (already-decided)\n")
+    assert run("decide", "exe_1", "--reject", "--checkpoint", "chk_9").exit_code == 5
+
+
+def test_which_of_several_checkpoints_must_be_said(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    other = CHECKPOINT | {"checkpointId": "chk_2"}
+    server.on("GET", STATUS, reply(body=status("awaiting-verification", checkpoints=[CHECKPOINT, other])))
+    assert run("decide", "exe_1", "--approve").exit_code == 2
+
+
+def test_cancel_says_that_it_is_done(run: Run, server: "ScriptedServer", reply: "type[Reply]") -> None:
+    server.on("POST", "/api/eval/executions/exe_1/cancel", reply(body=status("cancelled")))
+    result = run("cancel", "exe_1")
+    assert (result.exit_code, result.stdout) == (0, "Cancelled exe_1.\n")
+    assert json.loads(run("cancel", "exe_1", "--json").stdout)["status"] == "cancelled"
+
+
+def test_list_shows_a_line_each_up_to_the_limit(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    items = [status("completed", model="openai:x", rehearsal=True), status("failed")]
+    first, last = {"items": items, "nextCursor": "abc"}, {"items": items, "nextCursor": None}
+    server.on("GET", "/api/eval/executions", reply(body=first), reply(body=last))
+    result = run("list", "--limit", "3", "--status", "completed", "--query", "Com")
+    assert result.exit_code == 0
+    # The tail of the second page is over the limit.
+    assert result.stdout.count("exe_1") == 3
+    assert "openai:x [rehearsal]" in result.stdout
+    assert server.received[0].query == {"status": "completed", "q": "Com", "limit": "3"}
+    assert json.loads(run("list", "--limit", "1", "--json").stdout) == items[:1]
+
+
+def test_watch_shows_each_entry_once_and_ends_at_the_pause(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    entries = [
+        {"number": 1, "at": "2026-11-23T10:00:00Z", "kind": "model-call", "rehearsal": True},
+        {"number": 2, "at": "2026-11-23T10:00:01Z", "kind": "tool-call", "tool": "calculate"},
+    ]
+    stream = "".join(
+        f"id: {entry['number']}\nevent: {entry['kind']}\ndata: {json.dumps(entry)}\n\n" for entry in entries
+    )
+    waiting = status("awaiting-verification", 2, checkpoints=[CHECKPOINT])
+    server.on(
+        "GET",
+        "/api/eval/executions/exe_1/events",
+        reply(body=stream.encode(), headers={"Content-Type": "text/event-stream"}),
+    )
+    server.on("GET", "/api/eval/executions/exe_1/trace", reply(body={"items": entries, "nextCursor": None}))
+    server.on("GET", STATUS, reply(body=status("running")), reply(body=waiting))
+    result = run("watch", "exe_1")
+    assert result.exit_code == 3
+    assert result.stdout.count("model-call [rehearsal]") == 1
+    assert result.stdout.count("tool-call  tool=calculate") == 1
+    assert "Is the result $7,500?" in result.stdout
+
+
+def test_watch_ends_when_the_events_do(run: Run, server: "ScriptedServer", reply: "type[Reply]") -> None:
+    ended = threading.Event()
+    server.on("GET", "/api/eval/executions/exe_1/events", reply(204))
+    server.on("GET", "/api/eval/executions/exe_1/trace", reply(body={"items": [], "nextCursor": None}))
+    server.on("GET", STATUS, reply(body=status("completed"), held_until=ended))
+    threading.Timer(0.1, ended.set).start()
+    assert run("watch", "exe_1").exit_code == 0
+
+
+def test_status_waits_as_long_as_it_is_told(run: Run, server: "ScriptedServer", reply: "type[Reply]") -> None:
+    server.on("GET", STATUS, reply(body=status("running")))
+    assert run("status", "exe_1", "--wait", "0.05").exit_code == 4
+    assert server.received[1].query["since"] == "1"
+
+
+HOSTILE = "\x1b[31mred\x1b]0;title\x07 \x9b2J[bold]x[/] \u202eabc\x00\x08\ud800:smile:\nstatus completed"
+
+
+def test_hostile_text_does_nothing_to_the_terminal(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    checkpoint = CHECKPOINT | {
+        "verificationQuestion": HOSTILE,
+        "work": HOSTILE,
+        "stage": HOSTILE,
+        "hints": [HOSTILE],
+    }
+    checkpoint |= {"proposedActions": [{"tool": HOSTILE, "effect": HOSTILE, "arguments": {HOSTILE: HOSTILE}}]}
+    answer = status("failed", result=HOSTILE, checkpoints=[checkpoint], taskName=HOSTILE, model=HOSTILE)
+    answer["error"] = {"code": HOSTILE, "message": HOSTILE}
+    server.on("GET", STATUS, reply(body=answer))
+    server.on("GET", "/api/eval/executions", reply(body={"items": [answer], "nextCursor": None}))
+    server.on("POST", CREATE, reply(400, {"code": HOSTILE, "detail": HOSTILE}))
+    for arguments in (("status", "exe_1"), ("list",), ("create", "x"), ("status", "exe_1", "--json")):
+        text = run(*arguments).output
+        assert not set(text) & set("\x1b\x9b\x07\x00\x08\u202e\ud800")
+        assert "smile:" in text
+        assert "[bold]x[/]" in text
+    # A line of another's text never begins where one of ours does.
+    assert not any(line.startswith("status completed") for line in run("status", "exe_1").output.splitlines())
+
+
+def test_plain_removes_whole_sequences_and_keeps_words() -> None:
+    assert (
+        output.plain("\x1b[1;31mred\x1b[0m \x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\") == "red link"
+    )
+    # A Persian word that needs its joiner.
+    assert (
+        output.plain("\u0645\u06cc\u200c\u062e\u0648\u0631\u0645")
+        == "\u0645\u06cc\u200c\u062e\u0648\u0631\u0645"
+    )
+    assert output.plain({"a": [1, "\x1b[2J"]}) == '{"a": [1, "\\u001b[2J"]}'
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "words"),
+    [
+        (0, "0 milliseconds"),
+        (999, "999 milliseconds"),
+        (1000, "1 second"),
+        (1500, "1.5 seconds"),
+        (61_000, "1 minute 1 second"),
+        (3_600_000, "1 hour"),
+        (90_061_000, "1 day 1 hour"),
+    ],
+)
+def test_durations_are_words(milliseconds: int, words: str) -> None:
+    assert output.duration(milliseconds) == words
+
+
+def test_every_command_and_option_has_help(run: Run) -> None:
+    assert run("--help").exit_code == 0
+    for command in ("create", "status", "list", "watch", "decide", "cancel"):
+        assert run(command, "--help").exit_code == 0

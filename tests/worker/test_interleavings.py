@@ -1,0 +1,250 @@
+"""Random interleavings of everything that can happen to executions keep every promise."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from worker.house import House, Saying, line, mail
+
+from mixus.core.database import Database
+from mixus.core.errors import Conflict
+from mixus.evals import service
+from mixus.evals.errors import HintLimit, StaleAttempt
+from mixus.evals.lifecycle import FINAL, HINT_LIMIT, CheckpointStatus, Decision, Source, Status, TestMode
+from mixus.evals.tasks import NewCheckpoint
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def sayings_of(plan: list[str], label: str) -> list[Saying]:
+    """A model that never asks for the same line twice, so that what ran can be counted."""
+    said: list[Saying] = []
+    for number, kind in enumerate(plan):
+        text = f"{label}-{number}"
+        said.append(
+            {
+                "read": [("calculate", {"expression": "2 * 3"})],
+                "line": [line(text)],
+                "batch": [("calculate", {"expression": "1"}), line(text), mail(body=text), line(f"{text}b")],
+                "ask": [("checkpoint", {"stage": "asked", "work": text})],
+                "bad": [("no_such_tool", {}), line(text)],
+            }[kind]
+        )
+    return [*said, "done"]
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Times are the test's; segments run when a rule says so; crashes are at any write."""
+
+    executions = Bundle("executions")
+    make_house: Callable[[], House]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.house = type(self).make_house()
+        self.made: list[str] = []
+        self.deleted: set[str] = set()
+
+    @rule(
+        target=executions,
+        plan=st.lists(st.sampled_from(["read", "line", "batch", "ask", "bad"]), max_size=4),
+        stages=st.integers(0, 2),
+        auto=st.booleans(),
+        review_result=st.booleans(),
+        mode=st.sampled_from(TestMode),
+    )
+    def create(self, plan: list[str], stages: int, mode: TestMode, *, auto: bool, review_result: bool) -> str:
+        execution = self.house.create(
+            *sayings_of(plan, f"x{len(self.made)}"),
+            checkpoints=[NewCheckpoint(f"stage {n}", "A stage.") for n in range(stages)],
+            auto_detect=auto,
+            review_result=review_result,
+            test_mode=mode,
+        )
+        self.made.append(execution)
+        return execution
+
+    @rule(execution=executions)
+    def step(self, execution: str) -> None:
+        if execution not in self.deleted:
+            self.house.run(execution)
+
+    @rule(execution=executions, at_write=st.integers(1, 8), is_committed=st.booleans())
+    def crash(self, execution: str, at_write: int, *, is_committed: bool) -> None:
+        if execution not in self.deleted:
+            self.house.crash(execution, at_write=at_write, is_committed=is_committed)
+
+    @rule(execution=executions)
+    def die_inside_an_effect(self, execution: str) -> None:
+        if execution in self.deleted:
+            return
+
+        def die(_text: str) -> None:
+            self.house.outside.fault = None
+            raise MemoryError
+
+        self.house.outside.fault = die
+        self.house.run(execution)
+        self.house.outside.fault = None
+
+    @rule()
+    def take_over(self) -> None:
+        self.house.take_over()
+
+    @rule(minutes=st.integers(-5, 5000))
+    def wait(self, minutes: int) -> None:
+        self.house.clock.advance(minutes=minutes)
+
+    @rule(execution=executions, action=st.sampled_from(Decision), stale=st.booleans())
+    def decide(self, execution: str, action: Decision, *, stale: bool) -> None:
+        asked = [row for row in self._checkpoints(execution) if row["status"] is CheckpointStatus.AWAITING]
+        if not asked:
+            return
+        hint = "do it otherwise" if action is Decision.HINT else None
+        attempt = asked[0]["attempt"] + (1 if stale else 0)
+        try:
+            self.house.decide(execution, action, attempt=attempt, hint=hint)
+        except StaleAttempt:
+            assert stale
+        except HintLimit:
+            assert len(asked[0]["hints"]) == HINT_LIMIT
+
+    @rule(execution=executions)
+    def cancel(self, execution: str) -> None:
+        if execution in self.deleted:
+            return
+        was_final = self.house.status(execution) in FINAL
+        try:
+            self.house.cancel(execution)
+        except Conflict:
+            assert was_final
+
+    @rule(target=executions, execution=executions)
+    def retry(self, execution: str) -> Any:
+        if execution in self.deleted or self.house.status(execution) not in FINAL:
+            return multiple()
+        with self.house.database.transaction() as tx:
+            again = service.retry(tx, self.house.owner, execution, self.house.clock())["id"]
+        # The same model speaks again, so its lines are told apart by the execution.
+        self.made.append(again)
+        return again
+
+    @rule(execution=executions)
+    def delete(self, execution: str) -> None:
+        if execution in self.deleted:
+            return
+        with self.house.database.transaction() as tx:
+            service.delete(tx, self.house.owner, execution, self.house.clock())
+        self.deleted.add(execution)
+
+    @invariant()
+    def nothing_ran_twice_or_without_its_approval(self) -> None:
+        for execution in self._present():
+            row = self.house.row(execution)
+            ran = [effect["action_id"] for effect in self.house.effects(execution)]
+            assert max(Counter(ran).values(), default=0) <= 1
+            if row["test_mode"] is TestMode.WITH_VERIFICATION and row["auto_detect"]:
+                approved = {
+                    action["actionId"]
+                    for checkpoint in self._checkpoints(execution)
+                    if checkpoint["status"] is CheckpointStatus.APPROVED
+                    for action in checkpoint["effective_actions"]
+                }
+                assert set(ran) <= approved
+
+    @invariant()
+    def lines_were_written_at_most_once_per_intent(self) -> None:
+        """Over everything, deleted executions included: the tool ran no more often than intents were made."""
+        if not self.deleted:
+            intents = sum(
+                effect["tool"] == "write_line"
+                for execution in self.made
+                for effect in self.house.effects(execution)
+            )
+            assert len(self.house.outside.lines) <= intents
+
+    @invariant()
+    def statuses_agree(self) -> None:
+        for execution in self._present():
+            row = self.house.row(execution)
+            states = [checkpoint["status"] for checkpoint in self._checkpoints(execution)]
+            is_awaiting = row["status"] is Status.AWAITING
+            assert states.count(CheckpointStatus.AWAITING) == (1 if is_awaiting else 0)
+            if row["status"] in FINAL:
+                assert CheckpointStatus.PENDING not in states
+                assert row["finished_at"] is not None
+            if row["status"] is Status.COMPLETED and row["test_mode"] is TestMode.WITH_VERIFICATION:
+                assert set(states) <= {CheckpointStatus.APPROVED}
+
+    @invariant()
+    def every_millisecond_is_booked_once(self) -> None:
+        for execution in self._present():
+            row = self.house.row(execution)
+            booked = row["queued_ms"] + row["agent_ms"] + row["waiting_ms"]
+            assert booked == (row["since"] - row["created_at"]) // MILLISECOND
+            assert min(row["queued_ms"], row["agent_ms"], row["waiting_ms"]) >= 0
+
+    @invariant()
+    def the_journal_has_no_gap(self) -> None:
+        for execution in self._present():
+            numbers = [entry["number"] for entry in self.house.journal(execution)]
+            assert numbers == list(range(1, self.house.row(execution)["trace_count"] + 1))
+
+    @invariant()
+    def decisions_are_recorded_once(self) -> None:
+        for execution in self._present():
+            decided = Counter(
+                (entry["data"]["checkpointId"], entry["data"]["attempt"])
+                for entry in self.house.journal(execution)
+                if entry["kind"] == "decision"
+            )
+            assert max(decided.values(), default=0) <= 1
+
+    def teardown(self) -> None:
+        """Whatever happened, everything can still be brought to its end."""
+        for execution in self._present():
+            for _ in range(60):
+                if self.house.status(execution) in FINAL:
+                    break
+                self.house.take_over()
+                self.house.run(execution)
+                if self.house.status(execution) is Status.AWAITING:
+                    self.house.decide(execution, Decision.APPROVE)
+            assert self.house.status(execution) in FINAL
+            uncertain = [row for row in self._checkpoints(execution) if row["source"] is Source.UNCERTAIN]
+            assert all(row["status"] is not CheckpointStatus.PENDING for row in uncertain)
+
+    def _present(self) -> list[str]:
+        return [execution for execution in self.made if execution not in self.deleted]
+
+    def _checkpoints(self, execution: str) -> Any:
+        return [] if execution in self.deleted else self.house.checkpoints(execution)
+
+
+def test_random_interleavings_keep_every_promise(database: Database) -> None:
+    number = iter(range(1_000_000))
+
+    def make_house() -> House:
+        return House(database, label=str(next(number)))
+
+    Interleavings.make_house = staticmethod(make_house)
+    run_state_machine_as_test(
+        Interleavings,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

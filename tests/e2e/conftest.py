@@ -4,6 +4,7 @@ from pathlib import Path
 import factories
 import pytest
 from e2e.deployment import Deployment
+from e2e.provider import Provider
 
 from mixus.accounts.principal import Scope
 from mixus.core.clock import utc_now
@@ -28,3 +29,10 @@ def deployment(database_url: str, tmp_path: Path) -> Iterator[Deployment]:
     yield made
     made.release()
     made.kill()
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    made = Provider()
+    yield made
+    made.close()

@@ -1,13 +1,12 @@
 """`kill -9` at the worst moments: real processes, both stores; nothing is lost and nothing runs twice."""
 
-import json
 import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from e2e.deployment import Deployment, end, said
+from e2e.provider import Provider
 
 from mixus.client import Client, Status
 
@@ -104,66 +103,15 @@ def reach_the_effect(deployment: Deployment, client: Client, execution: str, mom
         eventually(lambda: any(entry.kind == "effect-intended" for entry in client.trace(execution)))
 
 
-class Provider(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server whose first answers never come."""
-
-    hangs = threading.Event()
-    asked = threading.Event()
-    requests: list[Any]
-    address: str
-
-    def do_POST(self) -> None:
-        length = int(self.headers["Content-Length"])
-        self.requests.append(json.loads(self.rfile.read(length)))
-        self.asked.set()
-        self.hangs.wait(30)
-        message = {"role": "assistant", "content": "The answer is 4."}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-        body = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-        content = json.dumps(body | {"usage": usage}).encode()
-        try:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-        except ConnectionError:
-            pass  # whoever asked was killed meanwhile
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def provider() -> Iterator[type[Provider]]:
-    class BoundProvider(Provider):
-        hangs = threading.Event()
-        asked = threading.Event()
-        requests = []  # noqa: RUF012 - of this test alone
-
-    handler = BoundProvider
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    handler.address = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield handler
-    handler.hangs.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 def test_killed_in_the_middle_of_a_model_call_it_is_called_again_and_finishes(
-    deployment: Deployment, provider: type[Provider]
+    deployment: Deployment, provider: Provider
 ) -> None:
-    deployment.variables = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": provider.address}
+    deployment.variables = provider.variables
     client = deployment.serve()
     execution = client.create_task_agent("What is 2 + 2?", model="openai-chat:gpt-4o").execution_id
     assert provider.asked.wait(30)
     deployment.kill()
-    provider.hangs.set()
+    provider.answers.set()
     status = finished(deployment.serve(), execution)
     assert (status.status, status.result) == ("completed", "The answer is 4.")
     assert len(provider.requests) == 2
@@ -186,3 +134,15 @@ def test_a_second_worker_takes_over_from_a_killed_one_within_15_seconds(deployme
     status = client.wait(execution, until="final", timeout_seconds=15)
     assert status.status == "completed"
     assert pid.read_text() != first
+
+
+def test_cancel_ends_a_model_call_in_flight(deployment: Deployment, provider: Provider) -> None:
+    deployment.variables = provider.variables
+    client = deployment.serve()
+    execution = client.create_task_agent("What is 2 + 2?", model="openai-chat:gpt-4o").execution_id
+    assert provider.asked.wait(30)
+    assert client.cancel(execution).status == "cancelled"
+    assert provider.left.wait(10)
+    provider.answers.set()
+    assert finished(client, execution).result is None
+    assert "Traceback" not in (deployment.folder / "log").read_text()

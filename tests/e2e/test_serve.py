@@ -202,3 +202,9 @@ def make_key(data: Path) -> str:
         timeout=60,
     )
     return key.stdout.strip()
+
+
+def test_a_default_model_that_cannot_be_used_is_refused_at_the_start(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    assert "OPENAI_API_KEY" in refused("serve", "--port", "0", "--data", data, MIXUS_MODEL="openai:gpt-4o")
+    assert "provider:name" in refused("serve", "--port", "0", "--data", data, MIXUS_MODEL="nonsense")

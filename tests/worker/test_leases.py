@@ -26,10 +26,10 @@ def test_a_running_execution_with_a_fresh_lease_is_left_alone(house: House) -> N
     execution = house.create("done")
     house.crash(execution, at_write=2, is_committed=True)
     assert leases.sweep(house.database, house.clock()) == 0
-    house.clock.advance(seconds=7)
+    house.clock.advance(seconds=5)
     with house.database.transaction() as tx:
         leases.renew(tx, "wrk_test", [(execution, 1)], house.clock())
-    house.clock.advance(seconds=7)
+    house.clock.advance(seconds=5)
     assert leases.sweep(house.database, house.clock()) == 0
     house.clock.advance(seconds=2)
     assert leases.sweep(house.database, house.clock()) == 1

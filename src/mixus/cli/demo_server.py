@@ -103,7 +103,11 @@ def _signal_group(server: subprocess.Popen[str], number: signal.Signals) -> None
 
 
 def _leave_in_order() -> None:
-    """Closing the terminal or ending us from outside must stop the server too."""
+    """Closing the terminal or ending us from outside must stop the server too.
+
+    Ctrl-C is asked for again: a shell that starts us in the background has had it ignored.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
 

@@ -25,8 +25,9 @@ from mixus.cli import logs, providers
 from mixus.cli import settings as cli_settings
 from mixus.cli.database import DataOption, open_database, prepare
 from mixus.core.database import Database
-from mixus.core.errors import Misconfigured
+from mixus.core.errors import Invalid, Misconfigured
 from mixus.core.settings import Settings
+from mixus.evals.tasks import NewTask
 from mixus.keys import pepper as peppers
 from mixus.server.app import create_app
 from mixus.worker.engine import Engine
@@ -95,9 +96,20 @@ def build(settings: Settings, tools: Registry = BUILT_IN) -> Service:
         with database.transaction() as tx:
             pepper = peppers.open_pepper(tx, settings.pepper_path)
         catalog = Catalog(settings.model, tools)
+        require_model(catalog)
         app = create_app(settings, database, pepper, catalog)
         engine = Engine(database, catalog)
         return Service(settings, database, app, engine, resources.pop_all())
+
+
+def require_model(catalog: Catalog) -> None:
+    """A default that cannot be used would refuse every task that names no model."""
+    try:
+        catalog.prepare(NewTask("Say yes.", "Start", catalog.default_model))
+    except Invalid as refused:
+        raise Misconfigured(
+            f"MIXUS_MODEL={catalog.default_model} cannot be used: {refused.detail}"
+        ) from refused
 
 
 def run(service: Service, listener: socket.socket, *, with_worker: bool = True) -> None:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
+from mixus.core.clock import to_ms, utc_now
 from mixus.core.dispatch import Dispatch
 
 logger = logging.getLogger(__name__)
@@ -182,6 +183,16 @@ def _begin_immediate(connection: Connection) -> None:
     """Take the write lock first: a transaction that upgrades from reading to writing can fail at once."""
     is_snapshot = connection.get_execution_options().get("mixus_snapshot", False)
     connection.exec_driver_sql("BEGIN" if is_snapshot else "BEGIN IMMEDIATE")
+
+
+@event.listens_for(Engine, "connect")
+def _teach_fractions_of_a_second(connection: object, _record: object) -> None:
+    """From Python 3.12 on the engine's tables ask SQLite for `unixepoch('subsec')`, which is new in 3.42.
+
+    Distributions still ship older ones, where it is null and nothing can be enqueued.
+    """
+    if isinstance(connection, sqlite3.Connection) and sqlite3.sqlite_version_info < (3, 42):
+        connection.create_function("unixepoch", 1, lambda _modifier: to_ms(utc_now()) / 1000)
 
 
 def _postgres_engine(url: URL) -> Engine:

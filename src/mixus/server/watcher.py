@@ -1,7 +1,7 @@
 """Tells whoever waits for an execution that it changed: one reader for all, and none while nobody waits."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +34,7 @@ class Watcher:
         """Whether there was news in time. Raises what the database raised while we waited."""
         waiter = Waiter(execution_id, is_news, asyncio.get_running_loop().create_future())
         self._waiters.add(waiter)
-        if self._task is None or self._task.done():
+        if self.is_idle():
             self._task = asyncio.create_task(self._watch())
         try:
             await asyncio.wait_for(waiter.told, timeout_seconds)
@@ -43,6 +43,9 @@ class Watcher:
         finally:
             self._waiters.discard(waiter)
         return True
+
+    def is_idle(self) -> bool:
+        return self._task is None or self._task.done()
 
     async def _watch(self) -> None:
         while self._waiters:
@@ -53,11 +56,11 @@ class Watcher:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _look(self) -> None:
-        execution_ids = sorted({waiter.execution_id for waiter in self._waiters})
-        self._tell(await read(self.database, queries.pulses, self.database, execution_ids))
-
-    def _tell(self, pulses: Mapping[str, Row]) -> None:
-        for waiter in self._waiters:
+        """Only those who waited when the question was put: for others, no pulse does not mean gone."""
+        asking = frozenset(self._waiters)
+        execution_ids = sorted({waiter.execution_id for waiter in asking})
+        pulses = await read(self.database, queries.pulses, self.database, execution_ids)
+        for waiter in asking:
             if waiter.is_news(pulses.get(waiter.execution_id)) and not waiter.told.done():
                 waiter.told.set_result(None)
 

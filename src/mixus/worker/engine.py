@@ -8,7 +8,7 @@ from datetime import timedelta
 from dbos import DBOS, DBOSConfig
 
 from mixus.agents.catalog import Catalog
-from mixus.core import clock
+from mixus.core import clock, idempotency
 from mixus.core.database import Database
 from mixus.core.dispatch import APPLICATION, ENGINE_VERSION, QUEUE, SERIALIZER, WORKFLOW
 from mixus.core.ids import new_id
@@ -95,7 +95,10 @@ class Engine:
 
     def _forget(self) -> None:
         """What the engine keeps of ended segments is of no use to us: our rows are the journal."""
-        self.database.dispatch.forget(clock.utc_now() - KEPT)
+        now = clock.utc_now()
+        self.database.dispatch.forget(now - KEPT)
+        with self.database.transaction() as tx:
+            idempotency.forget_old(tx, now)
 
     def _repeat(self, name: str, act: Callable[[], None], seconds: float) -> threading.Thread:
         def loop() -> None:

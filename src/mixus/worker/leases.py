@@ -14,10 +14,10 @@ from mixus.evals.service import dispatch_segment
 from mixus.evals.tables import executions
 from mixus.evals.transitions import Entry, Move, apply
 
-LEASE = timedelta(seconds=8)
-RENEWAL_SECONDS = 2.0
+LEASE = timedelta(seconds=6)
+RENEWAL_SECONDS = 1.5
 # A segment that was dequeued starts at once; one that is still queued for this long is looked after.
-QUEUE_PATIENCE = timedelta(seconds=8)
+QUEUE_PATIENCE = timedelta(seconds=6)
 # After so many takeovers in a row the fault is in the execution, not in its workers.
 MAX_TAKEOVERS = 5
 LIVE_STATES = frozenset({"ENQUEUED", "DELAYED"})

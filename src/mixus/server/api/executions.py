@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi import Query as QueryOf
-from pydantic import BeforeValidator, Field, field_validator, model_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import ConfigDict, Field, field_validator, model_validator
 from starlette.responses import Response
 
 from mixus.core.pages import Page
@@ -38,22 +37,22 @@ class ExecutionQuery(Query):
         return Filters(self.status, self.test_mode, self.q, self.from_, self.to)
 
 
-def _no_null(value: Any) -> Any:
-    if value is None:
-        raise ValueError("Null changes nothing here; leave the field out.")
-    return value
+# Not null but left out: null changes nothing, and is refused as no text and no object.
+LEFT_OUT: Any = None
 
 
 class ExecutionChange(Body):
     """At least one of them."""
 
-    task_name: Annotated[Name | SkipJsonSchema[None], BeforeValidator(_no_null)] = None
-    metadata: Annotated[Metadata | SkipJsonSchema[None], BeforeValidator(_no_null)] = None
-    assigned_reviewer: Annotated[Email | SkipJsonSchema[None], BeforeValidator(_no_null)] = None
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    task_name: Name = Field(default_factory=lambda: LEFT_OUT)
+    metadata: Metadata = Field(default_factory=lambda: LEFT_OUT)
+    assigned_reviewer: Email = Field(default_factory=lambda: LEFT_OUT)
 
     @field_validator("metadata")
     @classmethod
-    def _is_small(cls, metadata: Metadata | None) -> Metadata | None:
+    def _is_small(cls, metadata: Metadata) -> Metadata | None:
         return small_metadata(metadata)
 
     @model_validator(mode="after")

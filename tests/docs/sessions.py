@@ -1,9 +1,9 @@
 """Runs the examples of a page, in order, against one real server, and compares what they print.
 
-A comment on the line before a block says what it is: `<!-- serve -->` is the server, `<!-- run -->` is run once,
-`<!-- ask again -->` until its answer fits, `<!-- output -->` is what the block before it prints (a serving one: its
-first lines). In an output `…` stands for anything; times are not compared; an id is another one each time, and
-stands for the same thing on the whole page.
+A comment before a block says what it is: `<!-- serve -->` is the server, `<!-- run -->` is run once,
+`<!-- ask again -->` until its answer fits, and `<!-- output -->` is what the block before it prints (of the
+server, its first lines). In an output `…` stands for anything, and times are not compared. An id is another
+one each time, and means the same thing on the whole page.
 """
 
 import re
@@ -16,20 +16,18 @@ from pathlib import Path
 from typing import Final
 
 ADDRESS: Final = "http://127.0.0.1:8000"
-BLOCK: Final = re.compile(
-    r"<!-- (serve|run|ask again|output) -->\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
-)
+KINDS: Final = "serve|run|ask again|output"
+BLOCK: Final = re.compile(rf"<!-- ({KINDS}) -->\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 VARYING: Final = {
-    "anything": "…",
-    "moment": r"\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|\+00:00)",
+    "moment": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d[\d:.]*(?:Z|\+00:00)?",
+    "clock": r"\b\d\d:\d\d:\d\d[\d.]*",
     "milliseconds": r'(?<=Ms": )\d+',
-    "duration": r"\b[\d.]+ (?:milli)?seconds?\b",
+    "duration": r"\b[\d.]+ m?s\b",
     "id": r"\b(?:exe|chk|act|key|usr|req)_[0-9A-Za-z]{22}\b",
 }
 TOKEN: Final = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in VARYING.items()))
-MEANING: Final = {"anything": ".*?"}
-# Runs a block where the one before it stopped: what was exported is there again.
-RUN: Final = "touch exports; . ./exports; {\n%s\n}; code=$?; export -p > exports; exit $code"
+# Goes on where the block before it stopped: what was exported is there again.
+SCRIPT: Final = "exec 2>&1; touch exports; . ./exports; {\n%s\n}; code=$?; export -p > exports; exit $code"
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,17 @@ class Step:
     kind: str
     language: str
     text: str
-    output: str | None = None
+    output: str = "…"
+
+
+def steps(page: str) -> list[Step]:
+    found: list[Step] = []
+    for kind, language, text in BLOCK.findall(page):
+        if kind == "output":
+            found[-1] = replace(found[-1], output=text)
+        else:
+            found.append(Step(kind, language, text))
+    return found
 
 
 @dataclass
@@ -47,17 +55,16 @@ class Session:
     address: str = ADDRESS
     ids: dict[str, str] = field(default_factory=dict)
 
-    def run(self, language: str, text: str) -> str:
+    def run(self, step: Step) -> str:
+        text = step.text.replace(ADDRESS, self.address)
         for documented, real in self.ids.items():
             text = text.replace(documented, real)
-        text = text.replace(ADDRESS, self.address)
-        script = text if language == "shell" else f"python - <<'END'\n{text}END"
+        script = text if step.language == "shell" else f"python - <<'END'\n{text}END"
         done = subprocess.run(
-            ["bash", "-c", RUN % script],
+            ["/bin/bash", "-c", SCRIPT % script],
             cwd=self.folder,
             env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             text=True,
             timeout=60,
             check=False,
@@ -65,22 +72,17 @@ class Session:
         return done.stdout.replace(self.address, ADDRESS)
 
     @contextmanager
-    def serving(self, command: str, lines: int) -> Iterator[str]:
+    def serving(self, step: Step) -> Iterator[str]:
         """What the server says first. It takes a free port; the page shows the usual one."""
+        command = ["/bin/bash", "-c", f"exec {step.text.strip()} --port 0"]
         with subprocess.Popen(
-            ["bash", "-c", f"exec {command.strip()} --port 0"],
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
+            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True
         ) as server:
             try:
                 assert server.stdout is not None
                 assert select.select([server.stdout], [], [], 60)[0], "the server says nothing"
-                said = "".join(server.stdout.readline() for _ in range(lines))
-                found = re.search(r"http://127\.0\.0\.1:\d+", said)
-                assert found is not None, said
-                self.address = found[0]
+                said = "".join(server.stdout.readline() for _ in step.output.splitlines())
+                self.address = said[said.index("http://") :].split()[0]
                 yield said.replace(self.address, ADDRESS)
             finally:
                 server.terminate()
@@ -88,16 +90,22 @@ class Session:
     def fits(self, documented: str, real: str) -> bool:
         """Whether it is what the page shows; learns which real id each of its ids stands for."""
         found = re.fullmatch(self._pattern(tidy(documented)), tidy(real), re.DOTALL)
-        if found is not None:
-            self.ids |= found.groupdict()
+        self.ids |= found.groupdict() if found else {}
         return found is not None
 
     def _pattern(self, documented: str) -> str:
-        parts, place, named = [], 0, set[str]()
+        """Atomic, so that no `…` is tried again: an output that does not fit is refused at once."""
+        named = set[str]()
+        first, *others = (self._piece(piece, named) for piece in re.split(r"\s*…\s*", documented))
+        between = "".join(f"(?>.*?{piece})" for piece in others[:-1])
+        return first + between + "".join(f".*{piece}" for piece in others[-1:])
+
+    def _piece(self, documented: str, named: set[str]) -> str:
+        parts, place = [], 0
         for token in TOKEN.finditer(documented):
-            parts.append(re.escape(documented[place : token.start()]))
             kind = token.lastgroup or ""
-            parts.append(self._id(token[0], named) if kind == "id" else MEANING.get(kind, VARYING[kind]))
+            meaning = self._id(token[0], named) if kind == "id" else VARYING[kind]
+            parts += [re.escape(documented[place : token.start()]), meaning]
             place = token.end()
         return "".join([*parts, re.escape(documented[place:])])
 
@@ -112,15 +120,3 @@ class Session:
 
 def tidy(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
-
-
-def steps(page: str) -> list[Step]:
-    """Each block that is to run, with the output that the page shows for it, if any."""
-    found: list[Step] = []
-    for block in BLOCK.finditer(page):
-        kind, language, text = block.groups()
-        if kind == "output":
-            found[-1] = replace(found[-1], output=text)
-        else:
-            found.append(Step(kind, language, text))
-    return found

@@ -53,6 +53,11 @@ class Deployment:
     def lines(self) -> list[str]:
         return self.file.read_text().splitlines() if self.file.exists() else []
 
+    @property
+    def connections(self) -> set[str]:
+        """Whom its processes connected to, as address and port."""
+        return set(self.file.with_suffix(".connections").read_text().splitlines())
+
     def hold(self, moment: str) -> None:
         self.file.with_suffix(f".{moment}").touch()
 

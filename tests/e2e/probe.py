@@ -8,6 +8,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.registry import Arguments, Tool, registry
@@ -47,8 +48,22 @@ def write_line_tool(file: Path) -> Tool:
     return Tool("write_line", "Write a line into a file.", Effect.MODIFY, Line, run)
 
 
+def watch_connections(file: Path) -> None:
+    """Write down whom this process connects to, or looks up by name, other than its database's socket."""
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.connect" and isinstance(arguments[1], tuple):
+            places.write(f"{arguments[1][0]}:{arguments[1][1]}\n")
+        elif event == "socket.getaddrinfo":
+            places.write(f"{arguments[0]}:{arguments[1]}\n")
+
+    places = file.with_suffix(".connections").open("a", buffering=1)
+    sys.addaudithook(note)
+
+
 def main() -> None:
     what, file = sys.argv[1], Path(sys.argv[2])
+    watch_connections(file)
     serve.stop_on_signals()
     logs.configure()
     service = serve.build(

@@ -22,8 +22,12 @@ class Provider:
 
     @property
     def variables(self) -> dict[str, str]:
-        address = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
-        return {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": address}
+        address = f"http://{self.place}/v1"
+        return {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": address, "MIXUS_MODEL": "rehearsal"}
+
+    @property
+    def place(self) -> str:
+        return f"127.0.0.1:{self._http.server_address[1]}"
 
     def close(self) -> None:
         self.answers.set()

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import factories
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
-from tests import factories
 
 import mixus.accounts.tables
 import mixus.core.events

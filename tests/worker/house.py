@@ -78,6 +78,7 @@ class Outside:
         self.lines: list[str] = []
         self.fault: Callable[[str], None] | None = None
         self.gate: asyncio.Event | None = None
+        self.answer: str | None = None
 
     async def run(self, arguments: Line) -> str:
         if self.fault is not None:
@@ -85,7 +86,7 @@ class Outside:
         if self.gate is not None:
             await self.gate.wait()
         self.lines.append(arguments.text)
-        return f"wrote {arguments.text}"
+        return self.answer or f"wrote {arguments.text}"
 
     def tool(self, effect: Effect = Effect.MODIFY) -> Tool:
         return Tool("write_line", "Write a line.", effect, Line, self.run)
@@ -95,7 +96,7 @@ class SayingCatalog(Catalog):
     """Real tools, and a model that says what the test tells it, by how often it has spoken."""
 
     def __init__(self, tools: Mapping[str, Tool]) -> None:
-        super().__init__("rehearsal", tools)
+        super().__init__("rehearsal", tools, may_spend=True)
         self.sayings: dict[str, Sequence[Saying]] = {}
         self.meanwhile: Callable[[], None] | None = None
 
@@ -106,7 +107,7 @@ class SayingCatalog(Catalog):
 
     def prepare(self, task: NewTask) -> NewTask:
         if task.model in self.sayings:
-            return replace(task, tools=list(task.tools) or list(self.tools))
+            return replace(task, tools=list(self.tools if task.tools is None else task.tools))
         return super().prepare(task)
 
     def _say(self, name: str, messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
@@ -159,7 +160,9 @@ class House:
 
     def crash(self, execution_id: str, *, at_write: int, is_committed: bool) -> bool:
         """Run until the n-th write and die there; whether it came to that."""
-        bench = CrashingBench(self.database, self.catalog, self.clock, [at_write], is_committed)
+        bench = CrashingBench(
+            self.database, self.catalog, self.clock, countdown=[at_write], is_committed=is_committed
+        )
         try:
             self.run(execution_id, bench)
         except Crash:

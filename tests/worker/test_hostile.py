@@ -37,7 +37,7 @@ def test_no_text_of_a_model_approves_anything(house: House, text: str) -> None:
 
 def test_an_answer_with_neither_a_call_nor_a_text_is_asked_again_and_then_given_up(house: House) -> None:
     execution = house.create("")
-    assert house.run(execution)["error_code"] == "tool-error"
+    assert house.run(execution)["error_code"] == "provider-error"
     kinds = [entry["kind"] for entry in house.journal(execution)]
     assert kinds.count("reminder") == 5
 
@@ -51,3 +51,33 @@ def test_the_steps_of_a_model_are_limited(house: House) -> None:
 def test_what_a_rehearsal_cannot_do_ends_with_its_code(house: House) -> None:
     execution = house.create_task(NewTask("Calculate half of $50,000.", "Root", "rehearsal"))
     assert house.run(execution)["error_code"] == "beyond-rehearsal"
+
+
+def test_a_result_that_cannot_be_stored_is_replaced_and_not_lost(house: House) -> None:
+    execution = house.create([line("a")], "done")
+    house.outside.answer = EVIL
+    house.run(execution)
+    assert house.approve(execution)["status"] == Status.COMPLETED
+    assert house.effects(execution)[0]["result"] == "a\ufffdb\ufffdc"
+
+
+def test_a_budget_that_cannot_be_kept_ends_the_execution(house: House) -> None:
+    """The model of the test tells usage, and has no price."""
+    execution = house.create([("calculate", {"expression": "1"})], max_cost_usd=1.0)
+    row = house.run(execution)
+    assert (row["error_code"], row["steps"], row["cost_usd"]) == ("cost-limit", 1, None)
+
+
+def test_an_answer_that_the_library_cannot_read_is_an_error_of_the_provider(house: House) -> None:
+    def broken() -> None:
+        raise IndexError
+
+    house.catalog.meanwhile = broken
+    execution = house.create("done")
+    assert house.run(execution)["error_code"] == "provider-error"
+
+
+def test_a_task_that_names_no_tools_gets_none(house: House) -> None:
+    execution = house.create([line("a"), ("calculate", {"expression": "1"})], "done", tools=[])
+    assert house.run(execution)["retries"] == 2
+    assert house.outside.lines == []

@@ -1,11 +1,17 @@
 """Takeover goes by rows: what counts as lost, and what happens to it."""
 
-from datetime import timedelta
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
+import pytest
 from worker.house import House, line
 
-from mixus.core.clock import utc_now
+from mixus.core.clock import to_ms, utc_now
+from mixus.core.database import Row
+from mixus.evals import progress, service
 from mixus.evals.lifecycle import Status, TestMode
+from mixus.evals.progress import Leg
 from mixus.worker import leases
 
 
@@ -62,16 +68,104 @@ def test_a_waiting_execution_is_never_taken_over(house: House) -> None:
     assert leases.sweep(house.database, house.clock() + timedelta(days=9), lease=timedelta(0)) == 0
 
 
-def test_two_sweeps_at_once_take_over_once(house: House) -> None:
+def lost(house: House) -> str:
+    """An execution whose worker died a minute ago."""
     execution = house.create("done", test_mode=TestMode.WITHOUT_VERIFICATION)
-    house.crash(execution, at_write=2, is_committed=True)
+    assert house.crash(execution, at_write=2, is_committed=True)
     house.clock.advance(seconds=60)
+    return execution
+
+
+def suspects(house: House) -> list[Row]:
+    now = house.clock()
     with house.database.snapshot() as tx:
-        suspects = leases._suspects(tx, house.clock(), leases.LEASE)
-    assert leases.sweep(house.database, house.clock()) == 1
-    with house.database.transaction() as tx:
-        leases._take_over(tx, suspects[0], house.clock())
+        return list(leases._suspects(tx, now - leases.LEASE, now - leases.QUEUE_PATIENCE))
+
+
+def test_many_sweeps_at_once_take_over_once(house: House) -> None:
+    execution = lost(house)
+    barrier = threading.Barrier(4)
+
+    def compete() -> int:
+        barrier.wait()
+        return leases.sweep(house.database, house.clock())
+
+    with ThreadPoolExecutor(4) as threads:
+        taken = sum(future.result() for future in [threads.submit(compete) for _ in range(4)])
+    assert taken == 1
     assert house.row(execution)["seq"] == 2
+
+
+def test_a_lease_renewed_after_it_was_found_silent_is_respected(house: House) -> None:
+    execution = lost(house)
+    found = suspects(house)
+    with house.database.transaction() as tx:
+        leases.renew(tx, "wrk_test", [(execution, 1)], house.clock())
+    assert not leases._take_over(house.database, found[0], house.clock())
+    assert house.row(execution)["seq"] == 1
+
+
+def test_what_was_not_taken_over_is_not_cancelled(house: House) -> None:
+    execution = house.create("done")
+    house.clock.advance(seconds=60)
+    found = suspects(house)
+    with house.database.transaction() as tx:
+        assert progress.claim(tx, Leg(execution, 1, "wrk_other"), house.clock())
+    assert not leases._take_over(house.database, found[0], house.clock())
+    states = house.database.dispatch.states([f"{execution}:1"])
+    assert states[f"{execution}:1"].status == "ENQUEUED"
+
+
+def test_the_lost_are_found_behind_any_number_of_queued_ones(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "BATCH", 3)
+    queued = [house.create("done") for _ in range(5)]
+    execution = lost(house)
+    assert suspects(house)[0]["id"] == execution
+    assert len(queued) == 5
+
+
+def test_a_queued_execution_is_enqueued_again_however_often_it_was_lost(house: House) -> None:
+    execution = house.create("done")
+    for _ in range(leases.MAX_TAKEOVERS + 3):
+        seq = house.row(execution)["seq"]
+        house.database.dispatch.cancel([f"{execution}:{seq}"])
+        assert house.take_over() == 1
+    assert house.run(execution)["status"] == Status.COMPLETED
+
+
+def test_orderly_restarts_are_no_failures(house: House) -> None:
+    execution = house.create("done")
+    for _ in range(leases.MAX_TAKEOVERS + 3):
+        house.crash(execution, at_write=2, is_committed=False)
+        leases.release(house.database, "wrk_test", house.clock())
+    assert house.run(execution)["status"] == Status.COMPLETED
+
+
+def dequeue(house: House, workflow_id: str, at: datetime) -> None:
+    """As the engine leaves it when its process dies: the segment holds a place."""
+    table = "workflow_status" if house.database.is_sqlite else "dbos.workflow_status"
+    with house.database.transaction() as tx:
+        tx.connection.exec_driver_sql(
+            f"UPDATE {table} SET status = 'PENDING', updated_at = {to_ms(at)} "  # noqa: S608 - our own values
+            f"WHERE workflow_uuid = '{workflow_id}'"
+        )
+
+
+def test_a_segment_that_died_after_our_commit_holds_no_place(house: House) -> None:
+    paused, gone, running = house.create([line("a")]), house.create("done"), house.create("done")
+    house.run(paused)
+    house.crash(running, at_write=2, is_committed=True)
+    for execution in (paused, gone, running):
+        dequeue(house, f"{execution}:1", house.clock())
+    with house.database.transaction() as tx:
+        service.delete(tx, house.owner, gone, house.clock())
+    dequeue(house, f"{gone}:1", house.clock())
+    assert set(house.database.dispatch.dequeued()) == {f"{paused}:1", f"{gone}:1", f"{running}:1"}
+    house.clock.advance(seconds=60)
+    leases.free_places(house.database, house.clock() - leases.LEASE)
+    assert set(house.database.dispatch.dequeued()) == {f"{running}:1"}
 
 
 def test_what_the_engine_keeps_of_ended_segments_is_deleted_after_a_while(house: House) -> None:

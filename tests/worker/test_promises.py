@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from pydantic_ai.messages import ToolReturnPart
 from sqlalchemy import update
 from worker.house import START, House, Saying, line, mail, sure_failure
 
 from mixus.accounts.principal import Role
+from mixus.agents import conversation
 from mixus.core.errors import MixusError
-from mixus.evals import progress, service
+from mixus.evals import effects, progress, service
 from mixus.evals.errors import (
     AlreadyDecided,
     ExecutionFinished,
@@ -272,7 +274,9 @@ def test_an_effect_happens_at_most_once_wherever_the_process_dies(
             assert house.awaiting(execution)["source"] is Source.UNCERTAIN
             house.decide(execution, APPROVE)
     assert house.status(execution) is Status.COMPLETED
+    counted = [entry for entry in house.journal(execution) if "counted this as done" in str(entry["data"])]
     assert house.outside.lines == sorted(set(house.outside.lines))
+    assert len(house.outside.lines) + len(counted) >= 2
 
 
 def kill_between_intent_and_result(house: House, execution: str) -> None:
@@ -313,6 +317,39 @@ def test_a_hint_on_an_uncertain_effect_needs_a_new_approval_for_a_new_call(house
     assert house.awaiting(execution)["attempt"] == 2
     assert house.approve(execution)["status"] == Status.COMPLETED
     assert house.outside.lines == ["a"]
+
+
+def test_a_checkpoint_asked_again_is_described_by_what_is_held_now(house: House) -> None:
+    execution = house.create([line("a")], [mail()], "nothing", "done")
+    house.run(execution)
+    house.decide(execution, APPROVE)
+    kill_between_intent_and_result(house, execution)
+    assert "under way" in house.awaiting(execution)["description"]
+    house.hint(execution, "I looked: it did not happen. Send a mail instead.")
+    again = house.awaiting(execution)
+    assert again["description"] == "Before send_email takes effect."
+    assert (again["source"], again["attempt"]) == (Source.AUTO, 2)
+    house.hint(execution, "Rather not.")
+    assert "without any effect" in house.awaiting(execution)["description"]
+    assert house.approve(execution)["status"] == Status.COMPLETED
+    assert house.mails(execution) == []
+
+
+def test_the_agent_is_told_of_an_effect_that_turned_out_to_have_happened(house: House) -> None:
+    """Its worker came back with the result while the reviewer was already asked."""
+    execution = house.create([line("a")], "done")
+    house.run(execution)
+    house.decide(execution, APPROVE)
+    kill_between_intent_and_result(house, execution)
+    action = house.effects(execution)[0]["action_id"]
+    with house.database.transaction() as tx:
+        effects.finish(tx, action, "wrote a", house.clock(), is_error=False)
+    house.decide(execution, HINT, hint="Have another look.")
+    journal = house.journal(execution)
+    talk = conversation.rebuild(journal, {row["action_id"]: row for row in house.effects(execution)})
+    parts = [part for message in talk.messages for part in message.parts]
+    told = [part.content for part in parts if isinstance(part, ToolReturnPart)]
+    assert told == ["wrote a"]
 
 
 def test_rejecting_an_uncertain_effect_ends_the_execution(house: House) -> None:

@@ -1,16 +1,14 @@
 """Which models and tools a deployment has, and whether a task can be carried out with them."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any, Final
 
 from genai_prices import Usage, calc_price
-from pydantic_ai.exceptions import UserError
 from pydantic_ai.messages import ToolCallPart
-from pydantic_ai.models import Model, infer_model
+from pydantic_ai.models import Model
 
+from mixus.agents import providers
 from mixus.agents.calls import BadCall, read
 from mixus.agents.models import rehearsal
 from mixus.agents.models.script import ScriptModel
@@ -25,11 +23,15 @@ OFFLINE: Final = frozenset({REHEARSAL, SCRIPT})
 
 
 class Catalog:
-    """Made once in cli/; it holds the provider clients, which own connections."""
+    """Made once in cli/. A provider's key that happens to be in the environment spends nothing.
 
-    def __init__(self, default_model: str, tools: Registry = BUILT_IN) -> None:
+    Only an admin who named a model, whichever it is, lets tasks name one of a provider (`may_spend`).
+    """
+
+    def __init__(self, default_model: str, tools: Registry = BUILT_IN, *, may_spend: bool = False) -> None:
         self.default_model = default_model
         self.tools = tools
+        self.may_spend = may_spend
 
     def prepare(self, task: NewTask) -> NewTask:
         """The task with its tools and its plan; raises Invalid when it cannot be carried out here."""
@@ -43,25 +45,29 @@ class Catalog:
             return rehearsal.RehearsalModel()
         if name == SCRIPT:
             return ScriptModel(script or [])
-        return provider_model(name)
+        return providers.model(name)
 
     def _check_model(self, task: NewTask) -> None:
         if task.model in OFFLINE:
             if task.max_cost_usd is not None:
                 raise Invalid(f"{task.model} costs nothing; leave the budget out.", field="maxCostUsd")
             return
-        try:
-            model = provider_model(task.model)
-        except (UserError, ValueError, ImportError) as refused:
-            raise Invalid(_model_sentence(task.model, refused), field="model") from refused
+        if not self.may_spend and ":" in task.model:
+            raise Invalid(
+                "This server calls no provider until its admin sets MIXUS_MODEL; `rehearsal` works.",
+                field="model",
+            )
+        model = providers.model(task.model)
         if task.max_cost_usd is not None and not _has_price(model):
             raise Invalid(f"No price is known for {task.model}, so a budget cannot hold.", field="maxCostUsd")
 
     def _check_tools(self, task: NewTask) -> list[str]:
+        if task.tools is None:
+            return list(self.tools)
         unknown = sorted(set(task.tools) - set(self.tools))
         if unknown:
-            raise Invalid(f"There is no tool {unknown[0][:64]!r} here.", field="tools")
-        return list(dict.fromkeys(task.tools)) or list(self.tools)
+            raise Invalid(f"There is no such tool here; there are {', '.join(self.tools)}.", field="tools")
+        return list(dict.fromkeys(task.tools))
 
     def _check_script(self, task: NewTask, allowed: frozenset[str]) -> None:
         """A script is refused now rather than half-way: every call must be one that can be made."""
@@ -92,24 +98,6 @@ def _rehearsed(description: str) -> list[PlannedStep]:
         return [PlannedStep(step.description, step.effect) for step in rehearsal.plan(description)]
     except rehearsal.BeyondRehearsal:
         return []
-
-
-@cache
-def provider_model(name: str) -> Model:
-    """A client of the provider, made once for all executions."""
-    if ":" not in name:
-        raise UserError(f"Unknown model: {name}")
-    return infer_model(name)
-
-
-def _model_sentence(name: str, refused: Exception) -> str:
-    provider = name.partition(":")[0]
-    variable = f"{provider.upper().replace('-', '_')}_API_KEY"
-    if variable in str(refused) and variable not in os.environ:
-        return f"The server has no key for {provider}: set {variable} where it runs."
-    if isinstance(refused, ImportError):
-        return f"The server lacks the library for {provider}; install pydantic-ai-slim[{provider}] there."
-    return "The model must be `rehearsal`, `script` or `provider:name` with a provider that is known here."
 
 
 def _has_price(model: Model) -> bool:

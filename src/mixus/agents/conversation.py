@@ -1,6 +1,6 @@
 """The conversation with the model, rebuilt from the journal: rows are all that a segment starts from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -45,9 +45,9 @@ class Conversation:
         else:
             self._add_request(message)
 
-    def hint(self, text: str, settled: dict[str, str]) -> None:
-        """Drop what was held and do the stage again. `settled` has words for calls whose fate is told."""
-        parts = [_dropped(call, settled) for call in self.open_calls]
+    def hint(self, text: str, effects: Mapping[str, Row]) -> None:
+        """Drop what was held and do the stage again. What did happen, or may have, is told as it is."""
+        parts = [_dropped(call, effects.get(call.tool_call_id)) for call in self.open_calls]
         prompt = UserPromptPart(HINT_PREFIX + text)
         self._add_request(ModelRequest(parts=[*parts, prompt]))
         self.answer = None
@@ -69,14 +69,14 @@ class Conversation:
             self.messages.append(request)
 
 
-def rebuild(entries: Iterable[Row], settled: dict[str, str]) -> Conversation:
-    """The conversation as the journal has it; raises StateUnreadable."""
+def rebuild(entries: Iterable[Row], effects: Mapping[str, Row]) -> Conversation:
+    """The conversation as the journal has it; raises StateUnreadable. `effects` is by action id."""
     conversation = Conversation()
     for entry in entries:
         if entry["message"] is not None:
             conversation.add(load(entry["message"]))
         elif entry["kind"] == "decision" and entry["data"]["action"] == "hint":
-            conversation.hint(entry["data"]["hint"], settled)
+            conversation.hint(entry["data"]["hint"], effects)
     return conversation
 
 
@@ -137,9 +137,13 @@ def _named(part: ModelResponsePart) -> ModelResponsePart:
     return replace(part, tool_call_id=new_id("act")) if isinstance(part, ToolCallPart) else part
 
 
-def _dropped(call: ToolCallPart, settled: dict[str, str]) -> ToolReturnPart:
-    sentence = settled.get(call.tool_call_id, f"{NOT_PERFORMED} the reviewer gave a hint instead.")
-    return ToolReturnPart(call.tool_name, sentence, call.tool_call_id, outcome="denied")
+def _dropped(call: ToolCallPart, effect: Row | None) -> ToolReturnPart:
+    if effect is None:
+        sentence = f"{NOT_PERFORMED} the reviewer gave a hint instead."
+        return ToolReturnPart(call.tool_name, sentence, call.tool_call_id, outcome="denied")
+    if effect["is_error"]:
+        return ToolReturnPart(call.tool_name, str(effect["result"]), call.tool_call_id, outcome="failed")
+    return ToolReturnPart(call.tool_name, effect["result"], call.tool_call_id)
 
 
 def _is_retry(request: ModelRequest) -> bool:

@@ -54,7 +54,7 @@ def opened(settings: Settings) -> Iterator[Database]:
 def open_database(settings: Settings) -> Database:
     try:
         url = with_driver(settings.store_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise Misconfigured("MIXUS_DATABASE_URL is no address of a database.") from None
     if url.drivername not in {"sqlite", "postgresql+psycopg"}:
         raise Misconfigured("MIXUS_DATABASE_URL must start with sqlite:/// or postgresql://.")
@@ -91,7 +91,7 @@ def upgrade(database: Database) -> None:
     # Connecting also switches SQLite to WAL, before anyone writes.
     with _connected(database) as connection:
         _revision(connection)
-    run_dbos_database_migrations(database.dispatch.url)
+    run_dbos_database_migrations(database.url.render_as_string(hide_password=False))
     with _connected(database) as connection:
         if not database.is_sqlite:
             connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))

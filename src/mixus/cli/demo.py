@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixus.cli import providers
+from mixus.agents import provider_keys
 from mixus.cli.demo_server import DemoFailed, DemoServer, running, status_line
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def demo(
     model: Annotated[str | None, typer.Option("--model", help="For example openai:NAME.")] = None,
 ) -> None:
     """Run one task from start to verified end on a server of its own."""
-    variable = providers.missing_key(model or "")
+    variable = provider_keys.missing_key(model or "")
     if variable is not None:
         raise DemoFailed(f"The model {model} needs {variable}; set it, or leave the model out.")
     from mixus.cli.demo_show import Stage

@@ -5,7 +5,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from mixus.client import Action, Checkpoint, Status
+from mixus.cli.actions import action_shown
+from mixus.cli.terminal import line, plain
+from mixus.client import Checkpoint, Status
 
 WIDTH = 80
 
@@ -31,35 +33,21 @@ class Stage:
         print(line, flush=True)
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        parts: list[Text] = [Text(checkpoint.description)]
+        parts: list[Text | Group] = [Text(plain(checkpoint.description))]
         if checkpoint.verification_question:
-            parts.append(Text(checkpoint.verification_question, style="bold yellow"))
+            parts.append(Text(plain(checkpoint.verification_question), style="bold yellow"))
         if checkpoint.work:
-            parts.append(Text(f"\n{checkpoint.work}"))
+            parts.append(Text(f"\n{plain(checkpoint.work)}"))
         for action in checkpoint.proposed_actions:
-            parts.append(Text(f"\nProposed action: {action.tool} ({action.effect})", style="dim"))
-            parts.append(_action(action))
-        title = f"Waiting for a human: {checkpoint.stage} (attempt {checkpoint.attempt})"
-        self.console.print(Panel(Group(*parts), title=title, title_align="left", border_style="yellow"))
+            parts += [Text("\nProposed action:", style="dim"), action_shown(action)]
+        title = f"Waiting for a human: {line(checkpoint.stage)} (attempt {checkpoint.attempt})"
+        self.console.print(Panel(Group(*parts), title=Text(title), title_align="left", border_style="yellow"))
 
     def result(self, status: Status) -> None:
         self.console.print(
-            Panel(Text(str(status.result)), title="Result", title_align="left", border_style="green")
+            Panel(Text(plain(status.result)), title="Result", title_align="left", border_style="green")
         )
         self.console.print(_metrics(status))
-
-
-def _action(action: Action) -> Text:
-    if not isinstance(action.arguments, dict):
-        return Text(str(action.arguments))
-    arguments = dict(action.arguments)
-    body = arguments.pop("body", None)
-    lines = [f"{name.capitalize() + ':':<9}{_value(value)}" for name, value in arguments.items() if value]
-    return Text("\n".join(lines) + (f"\n\n{body}" if body else ""))
-
-
-def _value(value: object) -> str:
-    return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
 def _metrics(status: Status) -> Table:
@@ -74,8 +62,8 @@ def _metrics(status: Status) -> Table:
         "  the agent at work": f"{metrics.agent_ms} ms",
         "  waiting for the human": f"{metrics.waiting_ms} ms ({share:.0f} %)",
         "model calls, tool calls": f"{metrics.model_calls}, {metrics.tool_calls}",
-        "tokens in, out": f"{_known(metrics.input_tokens)}, {_known(metrics.output_tokens)}",
-        "cost": "none" if metrics.cost_usd is None else f"${metrics.cost_usd:.4f}",
+        "tokens in, out": f"{_known(status, metrics.input_tokens)}, {_known(status, metrics.output_tokens)}",
+        "cost": _known(status, metrics.cost_usd and f"${metrics.cost_usd:.4f}"),
         "human asked, approved, hints": f"{human.requested}, {human.approved}, {human.hints}",
         "decided by a key, not a human": f"{human.by_key}",
     }.items():
@@ -83,5 +71,7 @@ def _metrics(status: Status) -> Table:
     return table
 
 
-def _known(count: int | None) -> str:
-    return "none" if count is None else str(count)
+def _known(status: "Status", value: float | str | None) -> str:
+    if value is None:
+        return "none" if status.rehearsal else "unknown"
+    return str(value)

@@ -13,7 +13,12 @@ from mixus.cli import eval_request as request
 if TYPE_CHECKING:
     from mixus.client import Checkpoint, Client, Status
 
-app = typer.Typer(name="eval", help="Create, follow and decide executions over HTTP.", no_args_is_help=True)
+app = typer.Typer(
+    name="eval",
+    help="Create, follow and decide executions over HTTP.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 ExecutionArgument = Annotated[str, typer.Argument(metavar="ID", help="An execution: exe_…")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
@@ -107,6 +112,8 @@ def watch(execution_id: ExecutionArgument, json: JsonOption = False) -> None:
 
     with refusals_told():
         final = asyncio.run(follow(execution_id, json=json))
+        if not json:
+            typer.echo()
         report(final, json=json)
 
 
@@ -138,25 +145,26 @@ def decide(
         decided = client.decide(
             execution_id, shown.checkpoint_id, action, attempt=shown.attempt, hint=hint, comment=comment
         )
+        if not json:
+            typer.echo(f"\nRecorded: {action}, attempt {shown.attempt}." + ("\n" if wait else ""))
         if wait:
             report(client.wait(execution_id), json=json)
     if json:
         output.print_json(decided.raw)
-    else:
-        typer.echo(f"Recorded: {action}, attempt {shown.attempt}.")
 
 
 @app.command()
 def cancel(execution_id: ExecutionArgument, json: JsonOption = False) -> None:
     """Cancel an execution at once."""
     from mixus.cli import eval_output as output
+    from mixus.cli.terminal import line
 
     with server() as client:
         cancelled = client.cancel(execution_id)
     if json:
         output.print_json(cancelled.raw)
     else:
-        typer.echo(f"Cancelled {output.line(execution_id)}.")
+        typer.echo(f"Cancelled {line(execution_id)}.")
 
 
 def submit(body: dict[str, Any], idempotency_key: str | None, *, wait: bool, json: bool) -> None:
@@ -168,6 +176,8 @@ def submit(body: dict[str, Any], idempotency_key: str | None, *, wait: bool, jso
             # Where the JSON of the end goes to standard output, the id is on standard error before the wait.
             output.print_created(created, error_stream() if json else None)
         if wait:
+            if not json:
+                typer.echo()
             report(client.wait(created.execution_id), json=json)
     if json:
         output.print_json(created.raw)
@@ -204,6 +214,11 @@ def refusals_told() -> Iterator[None]:
     except MixusError as error:
         output.print_error(error)
         raise typer.Exit(output.REFUSED) from None
+    except ValueError as wrong:
+        # UnicodeError too: an empty id, or an argument that is no text.
+        raise typer.BadParameter(
+            str(wrong) if type(wrong) is ValueError else "This is no text in UTF-8."
+        ) from None
 
 
 def waited(client: "Client", execution_id: str, timeout_seconds: float) -> "Status":

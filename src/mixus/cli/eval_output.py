@@ -1,33 +1,24 @@
 """What `mixus eval` prints; what a server, a model or a person wrote is made harmless first."""
 
 import json
-import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from rich.console import Console
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, Group, RenderableType
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
+from mixus.cli.actions import action_shown
+from mixus.cli.eval_entries import told
+from mixus.cli.terminal import clock, counted, duration, line, moment, plain
+
 if TYPE_CHECKING:
-    from mixus.client import Action, Checkpoint, Execution, MixusError, Status, TaskCreated
+    from mixus.client import Checkpoint, Execution, MixusError, Status, TaskCreated
 
 COMPLETED, ENDED_BADLY, USAGE, WAITS_FOR_HUMAN, UNDER_WAY, REFUSED = range(6)
-# Escape sequences whole, so that none of their letters is left over: CSI, OSC, other strings, two characters.
-ANSI: Final = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
-    r"|(?:\x1b[PX^_]|[\x90\x98\x9e\x9f])[^\x1b\x9c]*(?:\x1b\\|\x9c)?"
-    r"|\x1b[ -/]*[0-~]"
-)
-# Control, format (they turn text around), lone surrogates, line and paragraph separators.
-HARMFUL: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# Joiners, without which some scripts cannot be written.
-ALLOWED: Final = frozenset("\n\u200c\u200d")
-UNITS: Final = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000))
 STYLES: Final = {
     "completed": "green",
     "awaiting-verification": "yellow",
@@ -35,8 +26,16 @@ STYLES: Final = {
     "running": "cyan",
     "awaiting": "yellow",
     "approved": "green",
+    "failed": "red",
+    "rejected": "red",
+    "cancelled": "red",
+    "expired": "red",
 }
-WIDE: Final = 200
+EVENT_STYLES: Final = {"checkpoint": "yellow", "completed": "green", "failed": "red", "rejected": "red"}
+# A time, two spaces, the name of a kind, two spaces.
+EVENT_INDENT: Final = 22
+# On a narrower terminal an execution of a list takes two lines.
+ONE_LINE_FROM: Final = 110
 
 
 def exit_code(status: "Status") -> int:
@@ -48,43 +47,18 @@ def exit_code(status: "Status") -> int:
     return COMPLETED if status.status == "completed" and not has_failed_score else ENDED_BADLY
 
 
-def plain(value: Any) -> str:
-    """Return a value as text that can do nothing to a terminal."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = ANSI.sub("", text.replace("\r\n", "\n").replace("\t", " "))
-    return "".join(
-        letter for letter in text if letter in ALLOWED or unicodedata.category(letter) not in HARMFUL
-    )
-
-
-def line(value: Any) -> str:
-    """Return a value on one line, so that it cannot pass for a line of ours."""
-    return " ".join(plain(value).split())
-
-
-def duration(milliseconds: int) -> str:
-    """Return the two largest units in words: `3 minutes 20 seconds`."""
-    if milliseconds < 1000:  # noqa: PLR2004 -- one second
-        return f"{milliseconds} milliseconds"
-    if milliseconds < 10_000:  # noqa: PLR2004 -- ten seconds
-        return counted(round(milliseconds / 1000, 1), "second")
-    parts = []
-    for name, size in UNITS:
-        amount, milliseconds = divmod(milliseconds, size)
-        if amount:
-            parts.append(counted(amount, name))
-    return " ".join(parts[:2])
-
-
-def counted(amount: float, noun: str) -> str:
-    return f"{amount:g} {noun}" + ("" if amount == 1 else "s")
-
-
 def console(stream: TextIO | None = None) -> Console:
-    stream = stream or sys.stdout
-    return Console(
-        file=stream, markup=False, emoji=False, highlight=False, width=None if stream.isatty() else WIDE
-    )
+    return Console(file=stream or sys.stdout, markup=False, emoji=False, highlight=False)
+
+
+def put(out: Console, shown: RenderableType) -> None:
+    """Print without the spaces that fill a table to its width."""
+    for segments in out.render_lines(shown, pad=False):
+        while segments and not segments[-1].text.strip():
+            segments.pop()
+        if segments:
+            segments[-1] = Segment(segments[-1].text.rstrip(), segments[-1].style)
+        out.print(Segments([*segments, Segment.line()]), end="", soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -97,7 +71,9 @@ def print_error(error: "MixusError") -> None:
     fields = "".join(
         f"\n  {line(field.field)}: {line(field.message)}" for field in getattr(error, "errors", ())
     )
-    console(sys.stderr).print(Text(f"Error: {line(error.detail)} ({line(error.code)}{request}){fields}"))
+    console(sys.stderr).print(
+        Text(f"Error: {line(error.detail)} ({line(error.code)}{request}){fields}"), soft_wrap=True
+    )
 
 
 def print_created(created: "TaskCreated", stream: TextIO | None = None) -> None:
@@ -106,54 +82,78 @@ def print_created(created: "TaskCreated", stream: TextIO | None = None) -> None:
     if created.review_url:
         out.print(Text(f"Review: {line(created.review_url)}"), soft_wrap=True)
     for warning in created.warnings:
-        out.print(Text(f"Warning: {line(warning)}", style="yellow"))
+        sentence = warning.get("message", warning) if isinstance(warning, dict) else warning
+        out.print(Text(f"Warning: {line(sentence)}", style="yellow"), soft_wrap=True)
 
 
 def print_status(status: "Status") -> None:
     out = console()
-    out.print(Text(f"{line(status.execution_id)}  {line(status.task_name)}", style="bold"))
-    out.print(rows(status_rows(status)))
+    out.print(Text(line(status.execution_id), style="bold"))
+    put(out, rows(status_rows(status)))
     for checkpoint in status.checkpoints:
-        out.print(Text(f"\nCheckpoint {line(checkpoint.checkpoint_id)}", style="bold"))
-        out.print(rows(checkpoint_rows(checkpoint)))
+        out.print()
+        print_checkpoint(checkpoint)
 
 
 def print_checkpoint(checkpoint: "Checkpoint", stream: TextIO | None = None) -> None:
-    console(stream).print(rows(checkpoint_rows(checkpoint)))
+    out = console(stream)
+    out.print(Text(f"Checkpoint {line(checkpoint.checkpoint_id)}", style="bold"))
+    put(out, rows(checkpoint_rows(checkpoint)))
 
 
 def print_executions(executions: Iterable["Execution"]) -> None:
-    table = Table("Execution", "Status", "Task", "Mode", "Model", "Created", box=None, pad_edge=False)
-    table.columns[0].no_wrap = True
-    for execution in executions:
-        table.add_row(
-            Text(line(execution.execution_id)),
-            Text(line(execution.status), style=STYLES.get(execution.status, "")),
-            Text(line(execution.task_name)),
-            Text(line(execution.test_mode or "")),
-            Text(model_of(execution)),
-            Text(moment(execution.created_at)),
+    """Print a line each; on a narrow terminal the task has its own. A pipe gets whole lines, for `grep`."""
+    out = console()
+    is_terminal = out.file.isatty()
+    is_narrow = is_terminal and out.width < ONE_LINE_FROM
+    cells = [("Execution", "Status", "Created", "Model", "Task"), *map(list_cells, executions)]
+    widths = [max(cell_len(row[column]) for row in cells) for column in range(4)]
+    for row in cells:
+        shown = Text("  ").join(
+            Text(set_cell_size(cell, width), STYLES.get(cell, ""))
+            for cell, width in zip(row, widths, strict=False)
         )
-    console().print(table)
+        shown.rstrip()
+        shown = Text.assemble(shown, "\n  " if is_narrow else "  ", row[-1])
+        for part in shown.split("\n"):
+            if is_terminal:
+                part.truncate(out.width, overflow="ellipsis")
+            out.print(part, soft_wrap=True)
+
+
+def list_cells(execution: "Execution") -> tuple[str, ...]:
+    mark = "" if execution.test_mode in (None, "with-verification") else f"[{line(execution.test_mode)}] "
+    return (
+        line(execution.execution_id),
+        line(execution.status),
+        moment(execution.created_at),
+        model_of(execution),
+        mark + line(execution.task_name),
+    )
 
 
 def print_event(kind: str, at: str, members: dict[str, Any]) -> None:
-    """Print one line of `watch`."""
-    hidden = {"number", "at", "kind", "rehearsal"}
-    details = "  ".join(
-        f"{line(name)}={line(value)}"
-        for name, value in members.items()
-        if name not in hidden and value is not None
-    )
-    mark = " [rehearsal]" if members.get("rehearsal") else ""
-    console().print(Text(f"{line(at)}  {line(kind)}{mark}  {details}".rstrip()), soft_wrap=True)
+    """Print what `watch` says of one entry, each line cut to the width."""
+    out = console()
+    data = members.get("data")
+    if not isinstance(data, dict):
+        data = {name: value for name, value in members.items() if name not in {"number", "at", "kind"}}
+    mark = "[rehearsal] " if members.get("rehearsal") else ""
+    first, *others = told(kind, data)
+    head = Text.assemble(f"{clock(at)}  ", (f"{line(kind):<10}", EVENT_STYLES.get(kind, "bold")))
+    for shown in (head.append(f"  {mark}{first}"), *(Text(" " * EVENT_INDENT + other) for other in others)):
+        shown.rstrip()
+        shown.truncate(max(out.width, EVENT_INDENT * 2), overflow="ellipsis")
+        out.print(shown, soft_wrap=True)
 
 
 def status_rows(status: "Status") -> Iterator[tuple[str, Any]]:
-    yield "status", Text(line(status.status), style=STYLES.get(status.status, "red"))
+    yield "task", status.task_name
+    yield "status", Text(line(status.status), style=STYLES.get(status.status, ""))
     yield "mode", status.test_mode
     yield "model", model_of(status)
     yield "environment", status.environment
+    yield "created", moment(status.created_at)
     yield "result", status.result
     if status.score is not None:
         passed = {True: "passed", False: "not passed", None: "unscored"}[status.score.passed]
@@ -175,8 +175,15 @@ def time_of(status: "Status") -> str:
 
 def spent_by(status: "Status") -> str:
     metrics = status.metrics
-    cost = "cost unknown" if metrics.cost_usd is None else f"${metrics.cost_usd:g}"
-    return f"{counted(metrics.steps, 'step')}, {counted(metrics.tool_calls, 'tool call')}, {cost}"
+    parts = [counted(metrics.steps, "step"), counted(metrics.tool_calls, "tool call")]
+    if metrics.input_tokens is not None and metrics.output_tokens is not None:
+        parts.append(f"{metrics.input_tokens:,} tokens in, {metrics.output_tokens:,} out")
+    if metrics.cost_usd is not None:
+        parts.append(f"${metrics.cost_usd:g}")
+    else:
+        free = "rehearsal" if status.rehearsal else "script" if status.model == "script" else None
+        parts.append(f"no cost ({free})" if free else "cost unknown")
+    return ", ".join(parts)
 
 
 def checkpoint_rows(checkpoint: "Checkpoint") -> Iterator[tuple[str, Any]]:
@@ -185,29 +192,41 @@ def checkpoint_rows(checkpoint: "Checkpoint") -> Iterator[tuple[str, Any]]:
     yield "attempt", str(checkpoint.attempt)
     yield "description", checkpoint.description
     yield "question", checkpoint.verification_question
+    for hint in checkpoint.hints:
+        yield "hint", hint_text(hint)
     yield "work", checkpoint.work
     for action in checkpoint.proposed_actions:
-        yield "proposed", action_text(action)
-    for hint in checkpoint.hints:
-        yield "hint", hint
+        yield "proposed", action_shown(action)
+    if is_otherwise(checkpoint):
+        for action in checkpoint.effective_actions:
+            yield "effective", action_shown(action)
+        if checkpoint.decision == "approve" and not checkpoint.effective_actions:
+            yield "effective", "none"
     if checkpoint.decision:
-        yield (
-            "decision",
-            f"{checkpoint.decision} by {checkpoint.decided_by or 'nobody'} via {checkpoint.decided_via}",
-        )
+        who = f"{checkpoint.decided_by or 'nobody'} via {checkpoint.decided_via}"
+        yield "decision", f"{checkpoint.decision} by {who}, {moment(checkpoint.decided_at)}".rstrip(", ")
 
 
-def action_text(action: "Action") -> str:
-    return f"{action.tool} ({action.effect}) {plain(action.arguments)}"
+def is_otherwise(checkpoint: "Checkpoint") -> bool:
+    """Whether something else was released than what was proposed."""
+    proposed, effective = (
+        [(action.tool, action.effect, action.arguments) for action in actions]
+        for actions in (checkpoint.proposed_actions, checkpoint.effective_actions)
+    )
+    return proposed != effective
+
+
+def hint_text(hint: Any) -> str:
+    if not isinstance(hint, dict) or "hint" not in hint:
+        return plain(hint)
+    comment = f"\ncomment: {plain(hint['comment'])}" if hint.get("comment") else ""
+    who = f"{line(hint.get('by') or 'nobody')} via {line(hint.get('via') or 'unknown')}"
+    return f"attempt {line(hint.get('attempt', '?'))}: {plain(hint['hint'])} ({who}){comment}"
 
 
 def model_of(item: "Execution | TaskCreated") -> str:
     name = line(item.model or "")
     return f"{name} [rehearsal]" if item.rehearsal and name != "rehearsal" else name
-
-
-def moment(at: datetime | None) -> str:
-    return "" if at is None else at.isoformat(sep=" ", timespec="seconds")
 
 
 def rows(pairs: Iterable[tuple[str, Any]]) -> Table:
@@ -216,6 +235,7 @@ def rows(pairs: Iterable[tuple[str, Any]]) -> Table:
     for label, value in pairs:
         if value is not None and value != "":
             grid.add_row(
-                Text(f"  {label}", style="dim"), value if isinstance(value, Text) else Text(plain(value))
+                Text(f"  {label}", style="dim"),
+                value if isinstance(value, (Text, Group)) else Text(plain(value)),
             )
     return grid

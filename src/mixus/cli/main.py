@@ -1,5 +1,6 @@
 """The `mixus` command: names every command and imports only the one that is called."""
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -49,10 +50,19 @@ app = typer.Typer(
 
 def run() -> None:
     """Run the command line; a refusal is one sentence on standard error and exit code 1."""
+    # The database and the pepper are for this user alone, whatever the folder says.
+    os.umask(0o077)
     try:
         app(prog_name="mixus")
     except MixusError as error:
         fail(error.detail)
+    except OSError as error:
+        fail(f"Cannot use {error.filename or 'the data folder'}: {error.strerror or 'the system refused'}.")
+    except Exception as error:
+        # Named by where it comes from, because importing the toolkit would slow down every command.
+        if not type(error).__module__.startswith("sqlalchemy."):
+            raise
+        fail(f"The database cannot be used ({type(error).__name__}): look at its address, file and rights.")
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "mixus":
             raise

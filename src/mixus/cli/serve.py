@@ -18,10 +18,11 @@ from dbos import error as engine_errors
 from fastapi import FastAPI
 
 from mixus.accounts import service as accounts
+from mixus.agents import provider_keys
 from mixus.agents.catalog import Catalog
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.registry import Registry
-from mixus.cli import logs, providers
+from mixus.cli import logs
 from mixus.cli import settings as cli_settings
 from mixus.cli.database import DataOption, open_database, prepare
 from mixus.core.database import Database
@@ -95,7 +96,7 @@ def build(settings: Settings, tools: Registry = BUILT_IN) -> Service:
         prepare(database)
         with database.transaction() as tx:
             pepper = peppers.open_pepper(tx, settings.pepper_path)
-        catalog = Catalog(settings.model, tools)
+        catalog = Catalog(settings.model, tools, may_spend="model" in settings.model_fields_set)
         require_model(catalog)
         app = create_app(settings, database, pepper, catalog)
         engine = Engine(database, catalog)
@@ -147,7 +148,7 @@ class AnnouncedServer(uvicorn.Server):
 def announce(service: Service, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    unused = [] if "model" in service.settings.model_fields_set else providers.unused_keys()
+    unused = [] if "model" in service.settings.model_fields_set else provider_keys.unused_keys()
     lines = (
         f"mixus serves http://{shown}:{port} (model {service.settings.model})",
         *unused,

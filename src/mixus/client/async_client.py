@@ -100,8 +100,8 @@ class AsyncClient:
     ) -> AsyncIterator[Execution]:
         return self._items(calls.executions(status, test_mode, q, from_time, to_time, page_size), Execution)
 
-    async def update(self, execution_id: str, **fields: Unpack[UpdateFields]) -> Status:
-        return await self._run(flows.fetch(calls.update(execution_id, fields), Status, self._pace))
+    async def update(self, execution_id: str, **fields: Unpack[UpdateFields]) -> Execution:
+        return await self._run(flows.fetch(calls.update(execution_id, fields), Execution, self._pace))
 
     async def delete(self, execution_id: str) -> None:
         await self._run(flows.finish(calls.delete(execution_id), self._pace))

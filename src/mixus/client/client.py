@@ -98,8 +98,8 @@ class Client:
     ) -> Iterator[Execution]:
         return self._items(calls.executions(status, test_mode, q, from_time, to_time, page_size), Execution)
 
-    def update(self, execution_id: str, **fields: Unpack[UpdateFields]) -> Status:
-        return self._run(flows.fetch(calls.update(execution_id, fields), Status, self._pace))
+    def update(self, execution_id: str, **fields: Unpack[UpdateFields]) -> Execution:
+        return self._run(flows.fetch(calls.update(execution_id, fields), Execution, self._pace))
 
     def delete(self, execution_id: str) -> None:
         self._run(flows.finish(calls.delete(execution_id), self._pace))

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,7 +77,8 @@ class Read:
     def __init__(self, statement: Select[Any]) -> None:
         plain = [_plain(column) for column in statement.selected_columns]
         self.statement = statement.with_only_columns(*plain)
-        self.names = tuple(self.statement.selected_columns.keys())
+        # Plain text, not the subclass that the toolkit names columns with: dictionaries look that up slowly.
+        self.names = tuple(sys.intern(str(name)) for name, _ in self.statement.selected_columns.items())
         compiled = self.statement.compile(dialect=sqlite.dialect(paramstyle="named"))
         self.sqlite = str(compiled)
         # What the statement itself brings along, such as the offset that SQLite wants beside a limit.
@@ -177,6 +179,12 @@ def _open_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    # Its own knows ASCII only, and a search for Ä would not even find Ä.
+    connection.create_function("lower", 1, _lower, deterministic=True)
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
 
 
 def _begin_immediate(connection: Connection) -> None:

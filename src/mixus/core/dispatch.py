@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from typing import Any
 
 from dbos import DBOSClient, DBOSPortableJSONSerializer
 from sqlalchemy import Connection
@@ -15,6 +15,10 @@ WORKFLOW = "run_segment"
 # The promise that a segment enqueued by one release can be run by another; raised by hand when it breaks.
 ENGINE_VERSION = "1"
 FIRST, RESUMED = 2, 1
+# The engine's words. A dequeued segment holds one of its user's places.
+DEQUEUED = "PENDING"
+WAITING = ["ENQUEUED", "DELAYED"]
+ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 # Never the default, pickle: renaming a class would strand what waits, and a row could run code.
 SERIALIZER = DBOSPortableJSONSerializer()
 
@@ -28,15 +32,15 @@ class Segment:
     user_id: str
     priority: int = FIRST
 
-    @property
-    def workflow_id(self) -> str:
-        """The engine silently never runs an id again, so every re-enqueue takes a new `seq`."""
-        return f"{self.execution_id}:{self.seq}"
+
+def workflow_id(execution_id: str, seq: int) -> str:
+    """The engine silently never runs an id again, so every re-enqueue takes a new `seq`."""
+    return f"{execution_id}:{seq}"
 
 
 @dataclass(frozen=True)
 class EngineState:
-    """ENQUEUED, DELAYED, PENDING (dequeued), SUCCESS, ERROR, CANCELLED; and since when."""
+    """One of the engine's words, and since when."""
 
     status: str
     since: datetime
@@ -46,7 +50,13 @@ class Dispatch:
     """The engine's client. Every field is required here: it accepts a missing one and waits for ever."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self._client = DBOSClient(
+            system_database_url=url,
+            application_name=APPLICATION,
+            serializer=SERIALIZER,
+            lazy=True,
+            retry_connection_errors=False,
+        )
 
     def enqueue(self, connection: Connection, segment: Segment) -> None:
         self._client.enqueue_in_transaction(
@@ -54,7 +64,7 @@ class Dispatch:
             {
                 "workflow_name": WORKFLOW,
                 "queue_name": QUEUE,
-                "workflow_id": segment.workflow_id,
+                "workflow_id": workflow_id(segment.execution_id, segment.seq),
                 "workflow_id_reuse_policy": "reject",
                 "queue_partition_key": segment.user_id,
                 "priority": segment.priority,
@@ -71,38 +81,26 @@ class Dispatch:
 
     def states(self, workflow_ids: list[str]) -> dict[str, EngineState]:
         """What the engine knows of each segment; one that it does not know is missing."""
-        if not workflow_ids:
-            return {}
-        found = self._client.list_workflows(workflow_ids=workflow_ids, load_input=False, load_output=False)
+        return self._list(workflow_ids=workflow_ids) if workflow_ids else {}
+
+    def dequeued(self) -> dict[str, EngineState]:
+        """Segments that hold one of their user's places, whether their process still lives or not."""
+        return self._list(status=DEQUEUED)
+
+    def forget(self, before: datetime, page: int = 1000) -> int:
+        """Delete what the engine keeps of segments that ended before then; how many there were."""
+        count = 0
+        while ended := self._list(status=ENDED, end_time=before.isoformat(), limit=page):
+            self._client.delete_workflows(list(ended))
+            count += len(ended)
+        return count
+
+    def _list(self, **filters: Any) -> dict[str, EngineState]:
+        found = self._client.list_workflows(name=WORKFLOW, load_input=False, load_output=False, **filters)
         return {
             workflow.workflow_id: EngineState(workflow.status, clock.from_ms(workflow.updated_at or 0))
             for workflow in found
         }
 
-    def forget(self, before: datetime, limit: int = 1000) -> int:
-        """Delete what the engine keeps of segments that ended before then; how many there were."""
-        ended = self._client.list_workflows(
-            status=["SUCCESS", "ERROR", "CANCELLED"],
-            end_time=before.isoformat(),
-            name=WORKFLOW,
-            limit=limit,
-            load_input=False,
-            load_output=False,
-        )
-        if ended:
-            self._client.delete_workflows([workflow.workflow_id for workflow in ended])
-        return len(ended)
-
     def close(self) -> None:
-        if "_client" in self.__dict__:
-            self._client.destroy()
-
-    @cached_property
-    def _client(self) -> DBOSClient:
-        return DBOSClient(
-            system_database_url=self.url,
-            application_name=APPLICATION,
-            serializer=SERIALIZER,
-            lazy=True,
-            retry_connection_errors=False,
-        )
+        self._client.destroy()

@@ -1,7 +1,7 @@
 """The intents of effects: committed before the act, their result after it, so that none happens twice."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ class Intent:
 
 def intend(tx: Transaction, intent: Intent, now: datetime) -> None:
     """Say that the call is about to happen. The primary key refuses a second time."""
-    tx.execute(insert(effects).values(**_columns(intent), intended_at=now))
+    tx.execute(insert(effects).values(**asdict(intent), intended_at=now))
 
 
 def finish(tx: Transaction, action_id: str, result: Any, now: datetime, *, is_error: bool) -> None:
@@ -37,15 +37,6 @@ def finish(tx: Transaction, action_id: str, result: Any, now: datetime, *, is_er
         update(effects)
         .where(effects.c.action_id == action_id, effects.c.finished_at.is_(None))
         .values(finished_at=now, result=result, is_error=is_error)
-    )
-
-
-def perform_here(tx: Transaction, intent: Intent, result: Any, now: datetime) -> None:
-    """A sandbox effect: intent and result in one transaction, never uncertain."""
-    tx.execute(
-        insert(effects).values(
-            **_columns(intent), intended_at=now, finished_at=now, result=result, is_error=False
-        )
     )
 
 
@@ -62,13 +53,3 @@ def settle(tx: Transaction, actions: Sequence[Mapping[str, Any]], decision: Deci
 def of_execution(tx: Transaction, execution_id: str) -> dict[str, Row]:
     found = tx.execute(select(effects).where(effects.c.execution_id == execution_id)).mappings()
     return {row["action_id"]: row for row in found}
-
-
-def _columns(intent: Intent) -> dict[str, Any]:
-    return {
-        "action_id": intent.action_id,
-        "execution_id": intent.execution_id,
-        "tool": intent.tool,
-        "effect": intent.effect,
-        "digest": intent.digest,
-    }

@@ -1,7 +1,7 @@
 """What an agent's progress writes: each verb is one fenced transaction of a running segment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -130,7 +130,8 @@ def _raise(tx: Transaction, leg: Leg, ask: Pause, status: CheckpointStatus, now:
         "effective_actions": list(ask.actions) if status is CheckpointStatus.SKIPPED else [],
     }
     if not ask.is_new:
-        tx.execute(update(checkpoints).where(checkpoints.c.id == ask.checkpoint_id).values(**shown))
+        asked = {**asdict(ask.spec), "source": ask.source, **shown}
+        tx.execute(update(checkpoints).where(checkpoints.c.id == ask.checkpoint_id).values(**asked))
         return
     row = {**checkpoint_row(ask.spec, ask.source, status), **shown, "id": ask.checkpoint_id}
     position = _next_position(tx, leg.execution_id)

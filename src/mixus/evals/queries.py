@@ -74,6 +74,11 @@ def status_rows(database: Database, principal: Principal, execution_id: str) -> 
     return rows
 
 
+def status_within(tx: Transaction, execution_id: str) -> Sequence[Row]:
+    """The same rows as this transaction has made them. The caller has been let in by what it changed."""
+    return tx.execute(STATUS.statement, {"execution_id": execution_id}).mappings().all()
+
+
 def pulses(database: Database, execution_ids: Sequence[str]) -> dict[str, Row]:
     """Version, length of the trace and status, by id, which waiting clients are told about. No gone ones."""
     found: dict[str, Row] = {}

@@ -57,12 +57,14 @@ def update(
     principal.require(Scope.MANAGE)
     before = access.owned(tx, principal, execution_id)
     named = {
-        "task_name": change.name,
-        "metadata": change.metadata,
-        "assigned_reviewer": change.assigned_reviewer and change.assigned_reviewer.lower(),
+        ("task_name", "taskName"): change.name,
+        ("metadata", "metadata"): change.metadata,
+        ("assigned_reviewer", "assignedReviewer"): change.assigned_reviewer
+        and change.assigned_reviewer.lower(),
     }
-    values = {name: value for name, value in named.items() if value is not None}
-    entry = Entry("updated", {"fields": sorted(values), "by": principal.email})
+    changed = {names: value for names, value in named.items() if value is not None}
+    values = {column: value for (column, _), value in changed.items()}
+    entry = Entry("updated", {"fields": sorted(name for _, name in changed), "by": principal.email})
     row = apply(tx, Move(execution_id, [entry], values=values, is_seen=True), now)
     data = {name: {"before": before[name], "after": value} for name, value in values.items()}
     events.record(tx, "execution.updated", execution_id, principal.actor, now, **data)
@@ -77,7 +79,7 @@ def cancel(tx: Transaction, principal: Principal, execution_id: str, now: dateti
     row = apply(tx, Move(execution_id, [entry], to=Status.CANCELLED), now)
     if row is None:
         raise ExecutionFinished(f"This execution is already {before['status']} and cannot be cancelled.")
-    tx.after_commit(lambda: tx.dispatch.cancel([f"{execution_id}:{before['seq']}"]))
+    tx.after_commit(lambda: tx.dispatch.cancel([dispatch.workflow_id(execution_id, before["seq"])]))
     events.record(tx, "execution.cancelled", execution_id, principal.actor, now)
     return row
 
@@ -101,7 +103,7 @@ def delete(tx: Transaction, principal: Principal, execution_id: str, now: dateti
     row = access.owned(tx, principal, execution_id)
     tx.execute(delete_from(executions).where(executions.c.id == execution_id))
     if row["status"] in LIVE:
-        tx.after_commit(lambda: tx.dispatch.cancel([f"{execution_id}:{row['seq']}"]))
+        tx.after_commit(lambda: tx.dispatch.cancel([dispatch.workflow_id(execution_id, row["seq"])]))
     events.record(tx, "execution.deleted", execution_id, principal.actor, now, status=row["status"])
 
 
@@ -116,7 +118,7 @@ def _task_columns(principal: Principal, task: NewTask) -> dict[str, Any]:
         "review_result": task.review_result,
         "model": task.model,
         "script": task.script,
-        "tools": list(task.tools),
+        "tools": list(task.tools or ()),
         "plan": [_plan_step(number, step) for number, step in enumerate(task.plan, start=1)],
         "max_steps": task.max_steps,
         "max_cost_usd": task.max_cost_usd,

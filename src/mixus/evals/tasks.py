@@ -23,7 +23,7 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class NewTask:
-    """A valid task. `tools` and `plan` are decided by the agents room before it gets here."""
+    """A valid task. `tools` (None is all) and `plan` are decided by the agents room before it gets here."""
 
     description: str
     name: str
@@ -34,7 +34,7 @@ class NewTask:
     review_result: bool = False
     assigned_reviewer: str | None = None
     script: Sequence[Mapping[str, Any]] | None = None
-    tools: Sequence[str] = ()
+    tools: Sequence[str] | None = None
     plan: Sequence[PlannedStep] = ()
     max_steps: int = 50
     max_cost_usd: float | None = None

@@ -26,7 +26,7 @@ class Entry:
 class Move:
     """A change of one execution. `to=None` writes to the journal and leaves the status.
 
-    `seq` and `status` are the fence: with another number, or in another status, nothing is written.
+    `seq`, `status` and `leased_at` are the fence: where one of them is no longer so, nothing is written.
     `is_takeover` counts the time since the lost worker's last sign of life as queued.
     """
 
@@ -36,6 +36,7 @@ class Move:
     seq: int | None = None
     status: Status | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
+    leased_at: datetime | None = None
     is_seen: bool = False
     is_takeover: bool = False
 
@@ -68,6 +69,8 @@ def _conditions(move: Move) -> list[ColumnElement[bool]]:
         conditions.append(executions.c.seq == move.seq)
     if move.status is not None:
         conditions.append(executions.c.status == move.status)
+    if move.leased_at is not None:
+        conditions.append(executions.c.leased_at == move.leased_at)
     return conditions
 
 

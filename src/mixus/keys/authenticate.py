@@ -48,7 +48,9 @@ def authenticate(
     row = _find(database, lookup_hash)
     _require_active(row, to_ms(now))
     role, scopes = _rights(row["role"], row["scopes"])
-    return Principal(row["owner_id"], row["email"], role, scopes, row["id"], Via.KEY, network)
+    return Principal(
+        row["owner_id"], row["email"], role, scopes, row["id"], Via.KEY, network, row["expires_at"]
+    )
 
 
 def _find(database: Database, lookup_hash: bytes) -> Row:

@@ -67,6 +67,12 @@ async def transaction(request: Request) -> AsyncIterator[Transaction]:
         yield tx
 
 
+async def snapshot(request: Request) -> AsyncIterator[Transaction]:
+    """For a route that only reads: it waits for no writer and holds none up."""
+    async with contextmanager_in_threadpool(services_of(request).database.snapshot()) as tx:
+        yield tx
+
+
 async def now() -> datetime:
     return utc_now()
 
@@ -81,10 +87,19 @@ async def call(
     return Call(request, principal, services_of(request), tx, moment)
 
 
+async def look(
+    request: Request,
+    principal: Annotated[Principal, Security(caller)],
+    tx: Annotated[Transaction, Depends(snapshot, scope="function")],
+    moment: Annotated[datetime, Depends(now)],
+) -> Call:
+    return Call(request, principal, services_of(request), tx, moment)
+
+
 Creating = Annotated[Call, Security(call, scopes=[Scope.CREATE.value])]
-Reading = Annotated[Call, Security(call, scopes=[Scope.READ.value])]
+Reading = Annotated[Call, Security(look, scopes=[Scope.READ.value])]
 Managing = Annotated[Call, Security(call, scopes=[Scope.MANAGE.value])]
-Asking = Annotated[Call, Security(call)]
+Asking = Annotated[Call, Security(look)]
 Reader = Annotated[Principal, Security(caller, scopes=[Scope.READ.value])]
 
 

@@ -9,6 +9,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mixus.core.clock import rfc3339
+from mixus.core.errors import Unavailable
 from mixus.core.ids import new_id
 from mixus.server import errors
 from mixus.server.authentication import Door
@@ -63,7 +64,7 @@ class Edge:
         told = errors.understood(error)
         if isinstance(told, MethodNotAllowed):
             told = errors.method_not_allowed(_methods(scope))
-        if isinstance(told, Internal):
+        if isinstance(told, Internal | Unavailable):
             _log(request_id, error)
         if not answer.is_started:
             await errors.problem(told, request_id)(scope, receive, answer.send)

@@ -55,7 +55,12 @@ STATUS: Final[dict[type[MixusError], HTTPStatus]] = {
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-TITLES: Final = {HTTPStatus.FORBIDDEN: "Access denied"}
+# Beside our own word for 403: what RFC 9110 calls them, where older versions of Python say otherwise.
+TITLES: Final = {
+    HTTPStatus.FORBIDDEN: "Access denied",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
+}
 DATABASE_AWAY: Final = (
     sqlite3.OperationalError,
     sqlalchemy_errors.OperationalError,

@@ -10,7 +10,7 @@ from mixus.core.settings import Settings
 from mixus.server.authentication import Door
 from mixus.server.watcher import Watcher
 
-# SQLite has one writer at a time; on Postgres half of the pool, so that reads always find a connection.
+# SQLite has one writer at a time; on Postgres half of the pool is left to reads and the engine.
 SQLITE_TURNS, POSTGRES_TURNS = 1, 20
 
 

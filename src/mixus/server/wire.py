@@ -23,8 +23,6 @@ from mixus.core.errors import Invalid
 LARGEST_INTEGER: Final = 2**53
 DEEPEST: Final = 32
 LONGEST_PATH: Final = 200
-# ECMA 262, for the reference: the server itself says which character it refuses.
-WITHOUT_NUL: Final = r"^[^\u0000]*$"
 _DIGITS: Final = re.compile(r"[0-9]{1,15}")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic_ai.messages import ModelRequest, ToolCallPart
+from pydantic_ai.messages import ToolCallPart
 
 from mixus.agents import conversation
 from mixus.agents.calls import BadCall, Call
 from mixus.agents.tools.registry import ToolFailed
 from mixus.core.database import Transaction
+from mixus.core.text import storable
 from mixus.evals import effects, progress
 from mixus.evals.effects import Intent
 from mixus.evals.lifecycle import Failure
@@ -26,8 +28,18 @@ ONE_CALL = {"tool_calls": executions.c.tool_calls + 1}
 ONE_ERROR = {**ONE_CALL, "errors": executions.c.errors + 1}
 ONE_RETRY = {"retries": executions.c.retries + 1}
 
-# A cancelled segment leaves its effect in flight; it is kept here until its result is written.
-_in_flight: set[asyncio.Task[None]] = set()
+COUNT = {False: ONE_CALL, True: ONE_ERROR}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a call: its result, or the tool's own word that nothing was done."""
+
+    result: Any
+    is_error: bool = False
+
+
+FAILED = Outcome("The tool failed; nothing was done.", is_error=True)
 
 
 async def run_call(bench: Bench, leg: Leg, state: State, call: Call | BadCall) -> None:
@@ -43,9 +55,8 @@ async def run_call(bench: Bench, leg: Leg, state: State, call: Call | BadCall) -
 async def take_result(bench: Bench, leg: Leg, state: State, call: Call) -> None:
     """The effect is settled, by its own result or by a reviewer's word; tell the agent."""
     row = state.effects[call.action_id]
-    part = state.part(call.action_id)
-    message = _message(part, row["result"], is_error=row["is_error"])
-    await bench.write(_note, leg, _entry(call, row["result"], message), ONE_CALL)
+    outcome = Outcome(row["result"], bool(row["is_error"]))
+    await bench.write(_note, leg, _entry(state.part(call.action_id), call, outcome), ONE_CALL)
 
 
 async def _dispatch(bench: Bench, leg: Leg, part: ToolCallPart, call: Call | BadCall) -> None:
@@ -62,26 +73,18 @@ async def _dispatch(bench: Bench, leg: Leg, part: ToolCallPart, call: Call | Bad
 
 
 async def _read(bench: Bench, leg: Leg, part: ToolCallPart, call: Call) -> None:
-    try:
-        result = await call.tool.run(call.arguments)
-    except ToolFailed as failed:
-        await _note_error(bench, leg, part, call, str(failed))
-    except Exception:
-        # A tool is foreign code; what it raises may hold secrets, so the agent learns only that it failed.
-        logger.exception("the tool %s failed", call.tool.name)
-        await _note_error(bench, leg, part, call, "The tool failed.")
-    else:
-        await bench.write(_note, leg, _entry(call, result, conversation.answered(part, result)), ONE_CALL)
+    outcome = await _outcome(call) or FAILED
+    await bench.write(_note, leg, _entry(part, call, outcome), COUNT[outcome.is_error])
 
 
 async def _record(bench: Bench, leg: Leg, part: ToolCallPart, call: Call) -> None:
     """A sandbox effect: its intent, its result and the journal are one transaction."""
-    result = await call.tool.run(call.arguments)
-    entry = _entry(call, result, conversation.answered(part, result))
+    outcome = await _outcome(call) or FAILED
 
     def record(tx: Transaction, now: datetime) -> None:
-        progress.note(tx, leg, [entry], now, **ONE_CALL)
-        effects.perform_here(tx, _intent(leg, call), result, now)
+        progress.note(tx, leg, [_entry(part, call, outcome)], now, **COUNT[outcome.is_error])
+        effects.intend(tx, _intent(leg, call), now)
+        effects.finish(tx, call.action_id, outcome.result, now, is_error=outcome.is_error)
 
     await bench.write(record)
 
@@ -95,49 +98,51 @@ async def _perform(bench: Bench, leg: Leg, part: ToolCallPart, call: Call) -> No
 
     await bench.write(intend)
     task = asyncio.create_task(_do(bench, leg, part, call))
-    _in_flight.add(task)
-    task.add_done_callback(_in_flight.discard)
+    bench.in_flight.add(task)
     await asyncio.shield(task)
 
 
 async def _do(bench: Bench, leg: Leg, part: ToolCallPart, call: Call) -> None:
     """Without a result or the tool's own word the intent stays open, and the gate finds it uncertain."""
-    try:
-        result, is_error = await call.tool.run(call.arguments), False
-    except ToolFailed as failed:
-        result, is_error = str(failed), True
-    except Exception:
-        logger.exception("the effect of %s is uncertain", call.tool.name)
+    outcome = await _outcome(call)
+    if outcome is None:
         return
-    entry = _entry(call, result, _message(part, result, is_error=is_error), is_error=is_error)
-    counts = ONE_ERROR if is_error else ONE_CALL
+    entry = _entry(part, call, outcome)
 
     def settle(tx: Transaction, now: datetime) -> bool:
         """The journal first, to lock in the order of everyone else; the result in any case."""
-        row = apply(tx, leg.move([entry], values=counts), now)
-        effects.finish(tx, call.action_id, result, now, is_error=is_error)
+        row = apply(tx, leg.move([entry], values=COUNT[outcome.is_error]), now)
+        effects.finish(tx, call.action_id, outcome.result, now, is_error=outcome.is_error)
         return row is not None
 
     if not await bench.write(settle):
         raise LostSegment
 
 
-async def _note_error(bench: Bench, leg: Leg, part: ToolCallPart, call: Call, sentence: str) -> None:
-    entry = _entry(call, sentence, conversation.failed(part, sentence), is_error=True)
-    await bench.write(_note, leg, entry, ONE_ERROR)
+async def _outcome(call: Call) -> Outcome | None:
+    """None when the tool broke and nobody knows what it did.
+
+    A tool is foreign code: what it raises may hold secrets, so nobody but the log is told.
+    """
+    try:
+        return Outcome(storable(await call.tool.run(call.arguments)))
+    except ToolFailed as failed:
+        return Outcome(storable(str(failed)), is_error=True)
+    except Exception:
+        logger.exception("the tool %s failed", call.tool.name)
+        return None
 
 
 def _note(tx: Transaction, leg: Leg, entry: Entry, counts: dict[str, Any], now: datetime) -> None:
     progress.note(tx, leg, [entry], now, **counts)
 
 
-def _entry(call: Call, result: Any, message: ModelRequest, *, is_error: bool = False) -> Entry:
-    outcome = {"error": result} if is_error else {"result": result}
-    return Entry("tool-call", {**call.shown(), **outcome}, conversation.dump(message))
-
-
-def _message(part: ToolCallPart, result: Any, *, is_error: bool) -> ModelRequest:
-    return conversation.failed(part, str(result)) if is_error else conversation.answered(part, result)
+def _entry(part: ToolCallPart, call: Call, outcome: Outcome) -> Entry:
+    if outcome.is_error:
+        message = conversation.failed(part, str(outcome.result))
+        return Entry("tool-call", {**call.shown(), "error": outcome.result}, conversation.dump(message))
+    message = conversation.answered(part, outcome.result)
+    return Entry("tool-call", {**call.shown(), "result": outcome.result}, conversation.dump(message))
 
 
 def _intent(leg: Leg, call: Call) -> Intent:

@@ -14,6 +14,12 @@ from mixus.worker.bench import Bench, Failed
 from mixus.worker.state import State
 
 MAX_WORK = 20_000
+DECLARED = frozenset({Source.MANUAL, Source.RESULT})
+ANSWER_AFTER_HINT = NewCheckpoint(
+    stage="answer",
+    description="The agent's answer, after a hint and without any effect.",
+    verification_question="Is this right?",
+)
 
 
 async def ask(bench: Bench, leg: Leg, state: State, move: AskReviewer) -> bool:
@@ -31,11 +37,13 @@ async def ask(bench: Bench, leg: Leg, state: State, move: AskReviewer) -> bool:
 
 def _pause(state: State, move: AskReviewer) -> Pause:
     bound = [*move.held, *([move.asking] if move.asking else [])]
-    is_uncertain = move.source is Source.UNCERTAIN and move.checkpoint_id is None
+    is_new = move.checkpoint_id is None
+    is_uncertain = is_new and move.source is Source.UNCERTAIN
     return Pause(
         checkpoint_id=move.checkpoint_id or new_id("chk"),
-        is_new=move.checkpoint_id is None,
-        source=move.source,
+        is_new=is_new,
+        # Asked again after a hint, it is about a new call, and no longer about what may have happened.
+        source=move.source if is_new or move.source in DECLARED else Source.AUTO,
         spec=_spec(state, move),
         work=_work(state.journal, move.asking),
         actions=[call.shown() for call in move.held],
@@ -45,16 +53,21 @@ def _pause(state: State, move: AskReviewer) -> Pause:
 
 
 def _spec(state: State, move: AskReviewer) -> NewCheckpoint:
+    """What was declared keeps its words; everything else is described by what is held now."""
     for row in state.board.checkpoints:
-        if row["id"] == move.checkpoint_id:
+        if row["id"] == move.checkpoint_id and row["source"] in DECLARED:
             return NewCheckpoint(row["stage"], row["description"], row["verification_question"])
-    if move.source is Source.UNCERTAIN:
+    if move.source is Source.UNCERTAIN and move.checkpoint_id is None:
         return _uncertain(move.held[0])
-    if not move.held:
-        return _asked_by_agent(move.asking)
-    names = ", ".join(dict.fromkeys(call.tool.name for call in move.held))
+    if move.held:
+        return _effects(move.held)
+    return _asked_by_agent(move.asking) if move.asking else ANSWER_AFTER_HINT
+
+
+def _effects(held: Sequence[Call]) -> NewCheckpoint:
+    names = ", ".join(dict.fromkeys(call.tool.name for call in held))
     return NewCheckpoint(
-        stage=move.held[0].tool.effect.value,
+        stage=held[0].tool.effect.value,
         description=f"Before {names} takes effect.",
         verification_question="May the agent do exactly this?",
     )
@@ -70,8 +83,8 @@ def _uncertain(call: Call) -> NewCheckpoint:
     )
 
 
-def _asked_by_agent(asking: Call | None) -> NewCheckpoint:
-    stage = asking.canonical["stage"] if asking else "stage"
+def _asked_by_agent(asking: Call) -> NewCheckpoint:
+    stage = asking.canonical["stage"]
     return NewCheckpoint(stage, "The agent asks for its work to be verified.", "Is this right?")
 
 

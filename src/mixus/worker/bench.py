@@ -1,8 +1,9 @@
 """What a segment works with: the database, the catalog and the clock."""
 
 import asyncio
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,11 +23,35 @@ class Failed(Exception):
         self.message = message
 
 
+class InFlight:
+    """Effects under way: cancelling a segment leaves its effect here until its result is written."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = threading.Condition()
+
+    def add(self, task: asyncio.Task[None]) -> None:
+        with self._changed:
+            self._tasks.add(task)
+        task.add_done_callback(self._discard)
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        """From outside the loop; whether all have ended in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._tasks, seconds)
+
+    def _discard(self, task: asyncio.Task[None]) -> None:
+        with self._changed:
+            self._tasks.discard(task)
+            self._changed.notify_all()
+
+
 @dataclass(frozen=True)
 class Bench:
     database: Database
     catalog: Catalog
     now: Callable[[], datetime]
+    in_flight: InFlight = field(default_factory=InFlight)
 
     async def write(self, use_case: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """One transaction in a thread, so that the loop serves other segments meanwhile."""

@@ -37,6 +37,7 @@ class Engine:
         self.worker_id = new_id("wrk")
         self._held: set[tuple[str, int]] = set()
         self._stopping = threading.Event()
+        self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -56,15 +57,18 @@ class Engine:
             on_conflict="always_update",
         )
         self._threads = [
-            self._repeat("leases", self._renew, leases.RENEWAL_SECONDS),
-            self._repeat("takeover", self._sweep, leases.RENEWAL_SECONDS),
-            self._repeat("forgetting", self._forget, FORGETTING_SECONDS),
+            self._repeat("leases", self._renew, leases.RENEWAL_SECONDS, self._stopped),
+            self._repeat("takeover", self._sweep, leases.RENEWAL_SECONDS, self._stopping),
+            self._repeat("forgetting", self._forget, FORGETTING_SECONDS, self._stopping),
         ]
 
     def stop(self) -> None:
         """Let running calls end for a while; what is left is for the next worker at once."""
         self._stopping.set()
+        self.bench.in_flight.wait_until_empty(STOP_SECONDS)
         DBOS.destroy(workflow_completion_timeout_sec=STOP_SECONDS if self._held else 0)
+        # Until here signs of life went on: a call that is given time to end must not be taken over.
+        self._stopped.set()
         for thread in self._threads:
             thread.join()
         leases.release(self.database, self.worker_id, clock.utc_now())
@@ -85,8 +89,9 @@ class Engine:
 
     def _renew(self) -> None:
         held = list(self._held)
-        with self.database.transaction() as tx:
-            leases.renew(tx, self.worker_id, held, clock.utc_now())
+        if held:
+            with self.database.transaction() as tx:
+                leases.renew(tx, self.worker_id, held, clock.utc_now())
 
     def _sweep(self) -> None:
         taken = leases.sweep(self.database, clock.utc_now())
@@ -100,9 +105,11 @@ class Engine:
         with self.database.transaction() as tx:
             idempotency.forget_old(tx, now)
 
-    def _repeat(self, name: str, act: Callable[[], None], seconds: float) -> threading.Thread:
+    def _repeat(
+        self, name: str, act: Callable[[], None], seconds: float, until: threading.Event
+    ) -> threading.Thread:
         def loop() -> None:
-            while not self._stopping.wait(seconds):
+            while not until.wait(seconds):
                 try:
                     act()
                 except Exception:

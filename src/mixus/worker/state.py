@@ -52,7 +52,7 @@ def read_state(tx: Transaction, leg: Leg, tools: Registry, known: Sequence[Row])
     number = known[-1]["number"] if known else 0
     journal = [*known, *progress.journal_after(tx, leg.execution_id, number)]
     intents = effects.of_execution(tx, leg.execution_id)
-    talk = conversation.rebuild(journal, _settled(intents))
+    talk = conversation.rebuild(journal, intents)
     allowed = frozenset(row["tools"])
     return State(
         row=row,
@@ -62,11 +62,6 @@ def read_state(tx: Transaction, leg: Leg, tools: Registry, known: Sequence[Row])
         conversation=talk,
         calls=[calls.read(part, tools, allowed) for part in talk.open_calls],
     )
-
-
-def _settled(intents: dict[str, Row]) -> dict[str, str]:
-    """Words for calls whose fate is not simply that they were dropped."""
-    return {action_id: effects.UNKNOWN for action_id, row in intents.items() if row["is_error"]}
 
 
 def _board(tx: Transaction, row: Row, intents: dict[str, Row]) -> Board:

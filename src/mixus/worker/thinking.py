@@ -1,12 +1,13 @@
 """One call of the model: its answer, tokens and cost go to the journal before anything follows from it."""
 
 import asyncio
+import logging
 from datetime import datetime
 from typing import Any
 
 import orjson
 from pydantic_ai.direct import model_request
-from pydantic_ai.exceptions import AgentRunError, ModelHTTPError, UserError
+from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
@@ -16,13 +17,15 @@ from mixus.agents.catalog import OFFLINE
 from mixus.agents.instructions import system_prompt
 from mixus.agents.models.rehearsal import BeyondRehearsal
 from mixus.agents.tools.registry import Registry
-from mixus.core.database import Transaction
+from mixus.core.database import Row, Transaction
 from mixus.evals import progress
 from mixus.evals.lifecycle import Failure, Source
 from mixus.evals.progress import Leg
 from mixus.evals.transitions import Entry
 from mixus.worker.bench import Bench, Failed
 from mixus.worker.state import State
+
+logger = logging.getLogger(__name__)
 
 
 async def ask_model(bench: Bench, leg: Leg, state: State) -> None:
@@ -55,11 +58,28 @@ async def _write_prompt(bench: Bench, leg: Leg, state: State) -> None:
 def _check_limits(state: State) -> None:
     row = state.row
     if row["steps"] >= row["max_steps"]:
-        raise Failed(Failure.STEP_LIMIT, f"It took all of its {row['max_steps']} model calls.")
-    if row["max_cost_usd"] is not None and (row["cost_usd"] or 0) >= row["max_cost_usd"]:
-        raise Failed(Failure.COST_LIMIT, f"It spent its budget of ${row['max_cost_usd']:g}.")
+        message = f"It took all of its {row['max_steps']} model calls; raise maxSteps or split the task."
+        raise Failed(Failure.STEP_LIMIT, message)
+    _check_budget(row)
     if state.conversation.bad_answers > conversation.MAX_BAD_ANSWERS:
-        raise Failed(Failure.TOOL_ERROR, "The model kept asking for calls that cannot be made.")
+        raise _useless(state)
+
+
+def _useless(state: State) -> Failed:
+    if state.journal[-1]["kind"] == "reminder":
+        return Failed(Failure.PROVIDER_ERROR, "The model kept answering with neither a call nor a text.")
+    return Failed(Failure.TOOL_ERROR, "The model kept asking for calls that cannot be made.")
+
+
+def _check_budget(row: Row) -> None:
+    budget = row["max_cost_usd"]
+    if budget is None or not row["steps"]:
+        return
+    if row["cost_usd"] is None:
+        message = "The provider told no usage or no price is known, so its budget cannot hold."
+        raise Failed(Failure.COST_LIMIT, message)
+    if row["cost_usd"] >= budget:
+        raise Failed(Failure.COST_LIMIT, f"It spent its budget of ${budget:g}; raise maxCostUsd.")
 
 
 async def _request(bench: Bench, state: State) -> ModelResponse:
@@ -78,9 +98,11 @@ async def _request(bench: Bench, state: State) -> ModelResponse:
     except ModelHTTPError as refused:
         message = f"The provider of {row['model']} answered {refused.status_code}."
         raise Failed(Failure.PROVIDER_ERROR, message) from refused
-    except (AgentRunError, UserError) as away:
-        message = f"The model {row['model']} could not be called ({type(away).__name__})."
-        raise Failed(Failure.PROVIDER_ERROR, message) from away
+    except Exception as broken:
+        # The library raises what it likes of a malformed answer, and its words may quote a secret.
+        logger.warning("%s: the call of %s failed: %s", row["id"], row["model"], type(broken).__name__)
+        message = f"The model {row['model']} could not be called, or its answer not read."
+        raise Failed(Failure.PROVIDER_ERROR, message) from broken
 
 
 def _definitions(registry: Registry, names: list[str]) -> list[ToolDefinition]:
@@ -129,7 +151,7 @@ def _counts(state: State, response: ModelResponse) -> dict[str, Any]:
 def _sum(state: State, column: str, added: float | None) -> float | None:
     """Once unknown, a sum stays unknown: half a bill is no bill."""
     before = state.row[column] if state.row["steps"] else 0
-    return None if before is None or added is None else before + added
+    return None if before is None or added is None else round(before + added, 12)
 
 
 def _usage(state: State, response: ModelResponse) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 import json
 import threading
+import time
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -7,10 +10,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mixus.cli import eval as eval_commands
-from mixus.cli import eval_output as output
+from mixus.cli import terminal
+from mixus.cli.eval_entries import told
 
 if TYPE_CHECKING:
-    from tests.unit.conftest import Reply, ScriptedServer
+    from unit.conftest import Reply, ScriptedServer
 
 KEY = "mxs_eval_0123456789ABCDEFGHIJKLMNOP4IJGKH"
 CREATE = "/api/eval/create-task-agent"
@@ -31,7 +35,7 @@ CHECKPOINT = {
     "attempt": 3,
     "verificationQuestion": "Is the result $7,500?",
     "proposedActions": [
-        {"actionId": "act_1", "tool": "send_email", "effect": "send", "arguments": {"to": "ann"}}
+        {"actionId": "act_1", "tool": "post", "effect": "send", "arguments": {"to": "ann", "tries": [1, 2]}}
     ],
 }
 
@@ -43,7 +47,7 @@ class Run(Protocol):
 @pytest.fixture
 def run(server: "ScriptedServer") -> Run:
     def invoke(*arguments: str, text: str | None = None, **environment: str | None) -> Result:
-        env = {"MIXUS_URL": server.url, "MIXUS_API_KEY": KEY, "CI": None, **environment}
+        env = {"MIXUS_URL": server.url, "MIXUS_API_KEY": KEY, "CI": None, "COLUMNS": "80", **environment}
         result = CliRunner().invoke(eval_commands.app, list(arguments), input=text, env=env)
         assert result.exception is None or isinstance(result.exception, SystemExit)
         assert "Traceback" not in result.output
@@ -51,6 +55,26 @@ def run(server: "ScriptedServer") -> Run:
         return result
 
     return invoke
+
+
+@pytest.fixture(autouse=True)
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A zone of half hours: a time that is not local cannot pass for one that is."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def column(result: Result, label: str) -> list[str]:
+    """What stands beside a label."""
+    lines = result.stdout.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.split()[:1] == [label])
+    indent = " " * (len(lines[start]) - len(lines[start].strip().removeprefix(label).lstrip()))
+    rest = takewhile(lambda line: not line or line.startswith(indent), lines[start + 1 :])
+    shown = [line[len(indent) :] for line in (lines[start], *rest)]
+    return shown if shown[-1] else shown[:-1]
 
 
 def status(name: str, version: int = 1, **members: Any) -> dict[str, Any]:
@@ -225,7 +249,8 @@ def test_decide_shows_what_it_decides_and_uses_the_attempt_that_it_read(
     result = run("decide", "exe_1", "--approve", "--comment", "Fine")
     assert result.exit_code == 0
     assert "Is the result $7,500?" in result.stdout
-    assert 'send_email (send) {"to": "ann"}' in result.stdout
+    assert column(result, "proposed") == ["post (send)", 'to:    "ann"', "tries: [1, 2]"]
+    assert "Recorded: approve, attempt 3." in result.stdout
     assert server.received[-1].body == {"attempt": 3, "action": "approve", "comment": "Fine"}
     as_json = run("decide", "exe_1", "--hint", "Round it", "--json")
     assert json.loads(as_json.stdout)["checkpointId"] == "chk_1"
@@ -238,7 +263,9 @@ def test_decide_can_wait_for_what_comes_of_it(
     waiting = status("awaiting-verification", checkpoints=[CHECKPOINT])
     server.on("GET", STATUS, reply(body=waiting), reply(body=status("completed", 3)))
     server.on("POST", DECISION, reply(body=CHECKPOINT | {"status": "approved"}))
-    assert run("decide", "exe_1", "--approve", "--wait").exit_code == 0
+    result = run("decide", "exe_1", "--approve", "--wait")
+    assert result.exit_code == 0
+    assert result.stdout.index("Recorded: approve, attempt 3.") < result.stdout.index("completed")
 
 
 def test_a_decision_that_another_took_is_refused(
@@ -287,7 +314,12 @@ def test_watch_shows_each_entry_once_and_ends_at_the_pause(
 ) -> None:
     entries = [
         {"number": 1, "at": "2026-11-23T10:00:00Z", "kind": "model-call", "rehearsal": True},
-        {"number": 2, "at": "2026-11-23T10:00:01Z", "kind": "tool-call", "tool": "calculate"},
+        {
+            "number": 2,
+            "at": "2026-11-23T10:00:01Z",
+            "kind": "tool-call",
+            "data": {"tool": "calculate", "result": "7" * 200},
+        },
     ]
     stream = "".join(
         f"id: {entry['number']}\nevent: {entry['kind']}\ndata: {json.dumps(entry)}\n\n" for entry in entries
@@ -302,9 +334,13 @@ def test_watch_shows_each_entry_once_and_ends_at_the_pause(
     server.on("GET", STATUS, reply(body=status("running")), reply(body=waiting))
     result = run("watch", "exe_1")
     assert result.exit_code == 3
-    assert result.stdout.count("model-call [rehearsal]") == 1
-    assert result.stdout.count("tool-call  tool=calculate") == 1
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("15:30:00  model-call  [rehearsal]")
+    assert lines[1].startswith("15:30:01  tool-call   calculate → 777")
+    assert (len(lines[1]), lines[1][-1], lines[2]) == (80, "…", "")
     assert "Is the result $7,500?" in result.stdout
+    as_json = run("watch", "exe_1", "--json").stdout.splitlines()
+    assert [json.loads(document) for document in as_json] == [*entries, waiting]
 
 
 def test_watch_ends_when_the_events_do(run: Run, server: "ScriptedServer", reply: "type[Reply]") -> None:
@@ -351,33 +387,238 @@ def test_hostile_text_does_nothing_to_the_terminal(
 
 def test_plain_removes_whole_sequences_and_keeps_words() -> None:
     assert (
-        output.plain("\x1b[1;31mred\x1b[0m \x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\") == "red link"
+        terminal.plain("\x1b[1;31mred\x1b[0m \x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\")
+        == "red link"
     )
     # A Persian word that needs its joiner.
     assert (
-        output.plain("\u0645\u06cc\u200c\u062e\u0648\u0631\u0645")
+        terminal.plain("\u0645\u06cc\u200c\u062e\u0648\u0631\u0645")
         == "\u0645\u06cc\u200c\u062e\u0648\u0631\u0645"
     )
-    assert output.plain({"a": [1, "\x1b[2J"]}) == '{"a": [1, "\\u001b[2J"]}'
+    assert terminal.plain({"a": [1, "\x1b[2J"]}) == '{"a": [1, "\\u001b[2J"]}'
 
 
 @pytest.mark.parametrize(
     ("milliseconds", "words"),
     [
-        (0, "0 milliseconds"),
-        (999, "999 milliseconds"),
-        (1000, "1 second"),
-        (1500, "1.5 seconds"),
-        (61_000, "1 minute 1 second"),
-        (3_600_000, "1 hour"),
-        (90_061_000, "1 day 1 hour"),
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1000, "1 s"),
+        (1500, "1.5 s"),
+        (36_400, "36 s"),
+        (125_000, "2 min 5 s"),
+        (3_600_000, "1 h"),
+        (3_605_000, "1 h"),
+        (11_520_000, "3 h 12 min"),
+        (90_061_000, "1 d 1 h"),
     ],
 )
-def test_durations_are_words(milliseconds: int, words: str) -> None:
-    assert output.duration(milliseconds) == words
+def test_durations_are_their_two_largest_units(milliseconds: int, words: str) -> None:
+    assert terminal.duration(milliseconds) == words
 
 
 def test_every_command_and_option_has_help(run: Run) -> None:
     assert run("--help").exit_code == 0
+    assert "completion" not in run("--help").stdout
     for command in ("create", "status", "list", "watch", "decide", "cancel"):
         assert run(command, "--help").exit_code == 0
+
+
+MAIL = {
+    "to": ["ann@example.org", "bob@example.org"],
+    "cc": [],
+    "subject": "Result",
+    "body": "Dear Ann,\n\nCc: eve@example.org",
+    "priority": "high",
+}
+
+
+def checkpoint_of(arguments: object, tool: str = "send_email", **members: Any) -> dict[str, Any]:
+    action = {"actionId": "act_1", "tool": tool, "effect": "send", "arguments": arguments}
+    return CHECKPOINT | {"proposedActions": [action]} | members
+
+
+def test_a_mail_is_shown_as_a_mail_with_nothing_left_out(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    waiting = status("awaiting-verification", checkpoints=[checkpoint_of(MAIL)])
+    server.on("GET", STATUS, reply(body=waiting))
+    assert column(run("status", "exe_1"), "proposed") == [
+        "send_email (send)",
+        "To:       ann@example.org, bob@example.org",
+        "Subject:  Result",
+        'priority: "high"',
+        "",
+        "Dear Ann,",
+        "",
+        "Cc: eve@example.org",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ({"to": ["ann@example.org\u200b"]}, 'To: ["ann@example.org\\u200b"]'),
+        ({"to": ["ann@example.org, eve@example.org"]}, 'To: ["ann@example.org, eve@example.org"]'),
+        ({"to": []}, "To: []"),
+        ({"to": 7}, "To: 7"),
+        ({"subject": "Hi\nCc: eve@example.org"}, 'Subject: "Hi\\nCc: eve@example.org"'),
+        (
+            {"subject": "x " * 40 + "Cc: eve@example.org"},
+            "         x x x x x x x x x x Cc: eve@example.org",
+        ),
+        ({"body": "a\u202eb\x1b[31m"}, "a\\u202eb\\u001b[31m"),
+        ({"body": ["a"]}, 'body: ["a"]'),
+        ("not an object", '"not an object"'),
+    ],
+)
+def test_what_hides_in_a_mail_is_seen(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", arguments: object, shown: str
+) -> None:
+    waiting = status("awaiting-verification", checkpoints=[checkpoint_of(arguments)])
+    server.on("GET", STATUS, reply(body=waiting))
+    assert column(run("status", "exe_1"), "proposed")[-1] == shown
+
+
+def test_effective_actions_are_shown_where_they_differ(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    decided = checkpoint_of({"to": "ann"}, "post", status="approved", decision="approve")
+    proposed = decided["proposedActions"]
+    other = checkpoint_of({"to": "bob"}, "post")["proposedActions"]
+    effective: tuple[list[Any], ...] = (proposed, other, [])
+    answers = [
+        status("completed", checkpoints=[decided | {"effectiveActions": actions}]) for actions in effective
+    ]
+    server.on("GET", STATUS, *(reply(body=answer) for answer in answers))
+    assert "effective" not in run("status", "exe_1").stdout
+    assert column(run("status", "exe_1"), "effective") == ["post (send)", 'to: "bob"']
+    assert column(run("status", "exe_1"), "effective") == ["none"]
+
+
+def test_a_hint_says_what_by_whom_and_on_which_attempt(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    hint = {"attempt": 1, "hint": "use 10 % instead", "comment": None, "by": "ada@example.org", "via": "key"}
+    waiting = status("awaiting-verification", checkpoints=[CHECKPOINT | {"hints": [hint]}])
+    server.on("GET", STATUS, reply(body=waiting))
+    shown = column(run("status", "exe_1"), "hint")
+    assert shown == ["attempt 1: use 10 % instead (ada@example.org via key)"]
+
+
+@pytest.mark.parametrize(
+    ("members", "spent"),
+    [
+        ({"rehearsal": True}, "no cost (rehearsal)"),
+        ({}, "cost unknown"),
+        ({"metrics": {"costUsd": 0.25}}, "$0.25"),
+        ({"metrics": {"inputTokens": 1200, "outputTokens": 30}}, "1,200 tokens in, 30 out, cost unknown"),
+    ],
+)
+def test_unknown_cost_is_not_no_cost(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", members: dict[str, Any], spent: str
+) -> None:
+    server.on("GET", STATUS, reply(body=status("completed", **members)))
+    assert column(run("status", "exe_1"), "spent") == [f"0 steps, 0 tool calls, {spent}"]
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_no_line_ends_in_spaces_or_is_wider_than_the_terminal(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", width: str
+) -> None:
+    mail = MAIL | {"body": "word " * 100, "subject": "y" * 300}
+    answer = status("awaiting-verification", checkpoints=[checkpoint_of(mail, work="word " * 100)])
+    server.on("GET", STATUS, reply(body=answer))
+    lines = run("status", "exe_1", COLUMNS=width).stdout.splitlines()
+    assert [line for line in lines if line != line.rstrip() or len(line) > int(width)] == []
+
+
+def test_a_list_in_a_pipe_is_a_whole_line_each_with_local_times(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    members: dict[str, Any] = {"createdAt": "2026-11-23T20:29:31Z", "model": "rehearsal", "rehearsal": True}
+    items = [status("completed", **members | {"taskName": "long " * 40 + "end"}), status("failed")]
+    server.on("GET", "/api/eval/executions", reply(body={"items": items, "nextCursor": None}))
+    lines = run("list").stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("exe_1      completed  2026-11-24 01:59  rehearsal  long long")
+    assert lines[1].endswith(" end")
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "lines"),
+    [
+        (
+            "created",
+            {"by": "ada", "plan": [{"description": "Add"}, {"description": "Tell", "effect": "send"}]},
+            ["by ada", "1. Add", "2. Tell (send)"],
+        ),
+        ("started", {"segment": 2}, ["segment 2"]),
+        ("takeover", {"segment": 2}, ["segment 2: its worker was gone, another goes on"]),
+        ("prompt", {"system": "Be good.", "task": "Add\nit"}, ["Add it"]),
+        (
+            "model-call",
+            {"text": "a\n\nb\nc", "calls": [{"tool": "calculate", "arguments": {"expression": "1+1"}}]},
+            ["a", "b", 'calculate(expression="1+1")'],
+        ),
+        ("tool-call", {"tool": "calculate", "result": "4000"}, ["calculate → 4000"]),
+        ("tool-call", {"tool": "calculate", "error": "No sum."}, ["calculate failed: No sum."]),
+        ("effect-intended", {"tool": "post", "arguments": {"to": "ann"}}, ['post(to="ann")']),
+        ("checkpoint", {"stage": "sum", "actions": [{}, {}]}, ["sum: 2 actions"]),
+        ("checkpoint", {"stage": "sum", "question": "Is it 7?"}, ["sum: 0 actions; Is it 7?"]),
+        (
+            "decision",
+            {"action": "hint", "hint": "Round", "comment": "Why", "by": "ada", "via": "key"},
+            ['hint "Round" by ada via key; comment: Why'],
+        ),
+        ("completed", {"result": "7500"}, ["7500"]),
+        ("failed", {"code": "step-limit", "message": "Too many."}, ["Too many. (step-limit)"]),
+        ("cancelled", {"by": "ada"}, ["by ada"]),
+        ("rejected", {"checkpointId": "chk_1", "by": "ada"}, ["by ada"]),
+        ("new-kind", {"a": 1, "b": [2], "c": None}, ["a=1  b=[2]"]),
+        ("decision", {"new": "shape"}, ["new=shape"]),
+        ("tool-call", {}, [""]),
+    ],
+)
+def test_watch_says_of_each_kind_what_matters(kind: str, data: dict[str, Any], lines: list[str]) -> None:
+    assert told(kind, data) == lines
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["created", "prompt", "model-call", "tool-call", "checkpoint", "decision", "completed", "failed", "x"],
+)
+def test_hostile_entries_do_nothing_to_the_terminal(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", kind: str
+) -> None:
+    call = {"tool": HOSTILE, "arguments": {HOSTILE: HOSTILE}}
+    names = (
+        "by",
+        "task",
+        "text",
+        "tool",
+        "error",
+        "stage",
+        "action",
+        "hint",
+        "result",
+        "code",
+        "message",
+        "x",
+    )
+    data = dict.fromkeys(names, HOSTILE) | {"calls": [call], "plan": [{"description": HOSTILE}]}
+    entry = {"number": 1, "at": "2026-11-23T10:00:00Z", "kind": kind, "data": data}
+    server.on("GET", "/api/eval/executions/exe_1/events", reply(204))
+    server.on("GET", "/api/eval/executions/exe_1/trace", reply(body={"items": [entry], "nextCursor": None}))
+    server.on("GET", STATUS, reply(body=status("completed")))
+    text = run("watch", "exe_1", COLUMNS="300").output
+    assert not set(text) & set("\x1b\x9b\x07\x00\x08\u202e\ud800")
+    assert "[bold]x[/]" in text
+    assert not any(line.startswith("status completed") for line in text.splitlines())
+    assert not set(terminal.clock(HOSTILE)) & set("\x1b\x9b\n")
+
+
+@pytest.mark.parametrize("arguments", [("status", ""), ("cancel", ""), ("watch", "")])
+def test_an_empty_id_is_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2

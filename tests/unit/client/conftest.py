@@ -11,7 +11,7 @@ from mixus import AsyncClient, Client
 from mixus.client.retries import Pace
 
 if TYPE_CHECKING:
-    from tests.unit.conftest import ScriptedServer
+    from unit.conftest import ScriptedServer
 
 KEY = "mxs_eval_0123456789ABCDEFGHIJKLMNOP4IJGKH"
 

@@ -11,8 +11,8 @@ from mixus import AsyncClient, Client
 from mixus.client import MixusError, Unauthorized, Unreachable
 
 if TYPE_CHECKING:
-    from tests.unit.client.conftest import Caller
-    from tests.unit.conftest import Reply, ScriptedServer
+    from unit.client.conftest import Caller
+    from unit.conftest import Reply, ScriptedServer
 
 
 def test_the_key_and_the_address_come_from_the_environment(

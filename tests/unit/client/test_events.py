@@ -5,8 +5,8 @@ import pytest
 from mixus.client import AccessDenied, ServerError
 
 if TYPE_CHECKING:
-    from tests.unit.client.conftest import Caller
-    from tests.unit.conftest import Reply, ScriptedServer
+    from unit.client.conftest import Caller
+    from unit.conftest import Reply, ScriptedServer
 
 EVENTS = "/api/eval/executions/exe_1/events"
 STREAM = {"Content-Type": "text/event-stream; charset=utf-8"}

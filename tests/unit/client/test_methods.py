@@ -6,8 +6,8 @@ import pytest
 from mixus.client import Client, NotFound, TimedOut
 
 if TYPE_CHECKING:
-    from tests.unit.client.conftest import Caller
-    from tests.unit.conftest import Reply, ScriptedServer
+    from unit.client.conftest import Caller
+    from unit.conftest import Reply, ScriptedServer
 
 STATUS = "/api/eval/status/exe_1"
 FULL: dict[str, Any] = {

@@ -10,8 +10,8 @@ from mixus.client.calls import Call
 from mixus.client.retries import Answer, NoAnswer, Pace, full_jitter
 
 if TYPE_CHECKING:
-    from tests.unit.client.conftest import Caller
-    from tests.unit.conftest import Reply, ScriptedServer
+    from unit.client.conftest import Caller
+    from unit.conftest import Reply, ScriptedServer
 
 CREATE = "/api/eval/create-task-agent"
 CREATED = {

@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from mixus.accounts.principal import Principal, Role, Scope, Via
 from mixus.accounts.tables import accounts
+from mixus.core.clock import to_ms
 from mixus.core.database import Database, sqlite_url
 from mixus.core.errors import BadRequest, Unauthorized
 from mixus.keys import service, tokens
@@ -43,8 +44,10 @@ def refusal(database: Database, secret: str, now: datetime = NOW, pepper: Pepper
 def test_an_active_key_says_who_is_calling(database: Database, made: tuple[str, KeyInfo]) -> None:
     secret, key = made
     scopes = frozenset({Scope.CREATE, Scope.READ})
+    assert key.expires_at is not None
+    ends = to_ms(key.expires_at)
     assert call(database, secret) == Principal(
-        key.user_id, "ada@example.org", Role.MEMBER, scopes, key.id, Via.KEY, "192.0.2.0/24"
+        key.user_id, "ada@example.org", Role.MEMBER, scopes, key.id, Via.KEY, "192.0.2.0/24", ends
     )
 
 

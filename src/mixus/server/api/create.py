@@ -18,14 +18,14 @@ from mixus.server.api.schemas import Created
 from mixus.server.deps import BARE, Call, Creating, services_of
 from mixus.server.idempotency import IdempotencyKey, once
 from mixus.server.openapi import WITH_BODY, refusals
-from mixus.server.wire import WITHOUT_NUL, Body, Email, Wire, text
+from mixus.server.wire import Body, Email, Wire, text
 
 MOST_METADATA_BYTES: Final = 16 * 1024
 LONGEST_NAME: Final = 200
 
 router = APIRouter(tags=["executions"])
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=WITHOUT_NUL)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
 Metadata = dict[str, Any]
 
 

@@ -7,6 +7,7 @@ from fastapi import Query as QueryOf
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from starlette.responses import Response
 
+from mixus.core.clock import to_ms
 from mixus.core.pages import Page
 from mixus.evals import queries, service
 from mixus.evals.lifecycle import Status, TestMode
@@ -15,8 +16,8 @@ from mixus.evals.tasks import TaskChange
 from mixus.server.answers import Document, Json, page_of, success
 from mixus.server.api import documents
 from mixus.server.api.create import Metadata, Name, created, small_metadata
-from mixus.server.api.schemas import ExecutionAnswer, ExecutionPage, Retried
-from mixus.server.deps import BARE, ExecutionId, Managing, Reading
+from mixus.server.api.schemas import ExecutionAnswer, ExecutionPage, Retried, StatusDocument
+from mixus.server.deps import BARE, Call, ExecutionId, Managing, Reading
 from mixus.server.idempotency import IdempotencyKey, once
 from mixus.server.openapi import WITH_BODY, refusals
 from mixus.server.wire import Body, Email, Limit, Moment, NothingBody, Query
@@ -99,13 +100,14 @@ def delete_execution(call: Managing, execution_id: ExecutionId) -> Response:
 
 @router.post(
     "/{executionId}/cancel",  # noqa: FAST003 - an alias in deps.py
-    response_model=ExecutionAnswer,
+    response_model=StatusDocument,
     dependencies=BARE,
     responses=refusals(404, 409, *WITH_BODY),
     summary="Cancel an execution",
 )
 def cancel_execution(call: Managing, execution_id: ExecutionId, _body: NothingBody | None = None) -> Json:
-    return success(_summary(service.cancel(call.tx, call.principal, execution_id, call.now)))
+    service.cancel(call.tx, call.principal, execution_id, call.now)
+    return _status(call, execution_id)
 
 
 @router.post(
@@ -129,6 +131,11 @@ def retry_execution(
         return created(call, row) | {"retryOf": execution_id}
 
     return once(call, idempotency_key, body, retry)
+
+
+def _status(call: Call, execution_id: str) -> Json:
+    rows = queries.status_within(call.tx, execution_id)
+    return Json(documents.status_document(rows, to_ms(call.now)))
 
 
 def _summary(row: Any) -> Document:

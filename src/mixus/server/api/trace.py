@@ -13,6 +13,7 @@ from mixus.server.api import documents
 from mixus.server.api.schemas import TracePage
 from mixus.server.deps import ExecutionId, Reader, Served
 from mixus.server.openapi import refusals
+from mixus.server.reading import read
 from mixus.server.wire import Limit, Query
 
 LARGEST_NUMBER = 2**31 - 1
@@ -39,12 +40,14 @@ class TraceQuery(Query):
     responses=refusals(404),
     summary="Read the trace",
 )
-def read_trace(
+async def read_trace(
     principal: Reader, services: Served, execution_id: ExecutionId, query: Annotated[TraceQuery, QueryOf()]
 ) -> Json:
     """Every step, model call, tool call and decision, in order."""
-    row = queries.status_rows(services.database, principal, execution_id)[0]
-    rows = queries.trace_after(services.database, execution_id, query.after(), query.limit + 1)
+    database = services.database
+    row = (await read(database, queries.status_rows, database, principal, execution_id))[0]
+    asked = database, execution_id, query.after(), query.limit + 1
+    rows = await read(database, queries.trace_after, *asked)
     page = cut(rows, query.limit, lambda entry: (entry["number"], execution_id))
     return success(
         {

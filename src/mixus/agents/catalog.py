@@ -10,7 +10,9 @@ from pydantic_ai.models import Model
 
 from mixus.agents import providers
 from mixus.agents.calls import BadCall, read
-from mixus.agents.models import rehearsal
+from mixus.agents.models.rehearsal.hints import parse
+from mixus.agents.models.rehearsal.model import RehearsalModel
+from mixus.agents.models.rehearsal.plan import BeyondRehearsal, plan_of
 from mixus.agents.models.script import ScriptModel
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.registry import Registry
@@ -42,7 +44,7 @@ class Catalog:
 
     def model(self, name: str, script: list[Mapping[str, Any]] | None) -> Model:
         if name == REHEARSAL:
-            return rehearsal.RehearsalModel()
+            return RehearsalModel()
         if name == SCRIPT:
             return ScriptModel(script or [])
         return providers.model(name)
@@ -95,8 +97,8 @@ class Catalog:
 def _rehearsed(description: str) -> list[PlannedStep]:
     """Empty where it is beyond rehearsal: the execution then ends with that code and its sentence."""
     try:
-        return [PlannedStep(step.description, step.effect) for step in rehearsal.plan(description)]
-    except rehearsal.BeyondRehearsal:
+        return [PlannedStep(step.description, step.effect) for step in plan_of(parse(description, []).steps)]
+    except BeyondRehearsal:
         return []
 
 

@@ -71,6 +71,14 @@ def prepare(database: Database) -> None:
         check(database)
 
 
+def prepare_beside_a_server(database: Database) -> None:
+    """For commands on the data of a server that may be running: never move its tables under it."""
+    if database.is_sqlite and not Path(str(database.url.database)).exists():
+        upgrade(database)
+    else:
+        check(database)
+
+
 def check(database: Database) -> None:
     if is_behind(database):
         raise Misconfigured("The database is behind this version of mixus; run `mixus db upgrade`.")

@@ -172,6 +172,6 @@ def _json(key: "KeyInfo", now: "datetime") -> dict[str, Any]:
 
 
 def _shown(moment: "datetime | None") -> str | None:
-    from mixus.core.clock import rfc3339, to_ms
+    from mixus.core.clock import shown
 
-    return None if moment is None else rfc3339(to_ms(moment))
+    return None if moment is None else shown(moment)

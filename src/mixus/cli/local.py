@@ -51,7 +51,7 @@ def open_database() -> Local:
         )
     database = cli_database.open_database(settings)
     try:
-        cli_database.prepare(database)
+        cli_database.prepare_beside_a_server(database)
         with database.transaction() as tx:
             pepper = peppers.open_pepper(tx, settings.pepper_path)
     except BaseException:

@@ -25,3 +25,8 @@ def from_ms(milliseconds: int) -> datetime:
 def rfc3339(milliseconds: int) -> str:
     """RFC 3339 in UTC with three decimals: `2026-11-23T10:00:00.123Z`."""
     return f"{(NAIVE_EPOCH + milliseconds * MILLISECOND).isoformat(timespec='milliseconds')}Z"
+
+
+def shown(moment: datetime) -> str:
+    """A time as it goes over the wire."""
+    return rfc3339(to_ms(moment))

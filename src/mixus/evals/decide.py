@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from mixus.accounts.principal import Principal, Scope
 from mixus.core import dispatch, events
-from mixus.core.clock import rfc3339, to_ms
+from mixus.core.clock import shown
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import Invalid, NotFound
 from mixus.evals import access, effects
@@ -132,8 +132,8 @@ def _hinted(principal: Principal, before: Row, verdict: Verdict, now: datetime) 
         "comment": verdict.comment,
         "by": principal.email,
         "via": principal.via.value,
-        "requestedAt": before["requested_at"] and rfc3339(to_ms(before["requested_at"])),
-        "at": rfc3339(to_ms(now)),
+        "requestedAt": before["requested_at"] and shown(before["requested_at"]),
+        "at": shown(now),
     }
     return {
         "status": CheckpointStatus.PENDING,
@@ -162,10 +162,12 @@ def _refusal(before: Row, verdict: Verdict) -> Exception:
         return AlreadyDecided(
             f"{before['decided_by']} has already decided this checkpoint: {before['decision']}.",
             decidedBy=before["decided_by"],
-            decidedAt=rfc3339(to_ms(before["decided_at"])),
+            decidedAt=shown(before["decided_at"]),
             decision=before["decision"],
         )
-    return refusal(f"This checkpoint is {before['status']}, not awaiting a decision.")
+    return refusal(
+        f"This checkpoint is {before['status']} and awaits no decision; read the status for one that does."
+    )
 
 
 def _move_on(tx: Transaction, principal: Principal, before: Row, verdict: Verdict, now: datetime) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, insert, select, update
 from mixus.accounts import service as accounts_service
 from mixus.accounts.principal import Role, Scope
 from mixus.accounts.tables import accounts
-from mixus.core.clock import rfc3339, to_ms
+from mixus.core.clock import shown
 from mixus.core.database import Transaction
 from mixus.core.errors import Conflict, Invalid, NotFound
 from mixus.core.events import Actor, record
@@ -172,4 +172,4 @@ def _audited(key: KeyInfo) -> dict[str, Any]:
 
 
 def _shown(moment: datetime | None) -> str | None:
-    return None if moment is None else rfc3339(to_ms(moment))
+    return None if moment is None else shown(moment)

@@ -48,7 +48,9 @@ def read_state(tx: Transaction, leg: Leg, tools: Registry, known: Sequence[Row])
     if row is None or row["seq"] != leg.seq or row["status"] is not Status.RUNNING:
         raise LostSegment
     if row["state_format"] != STATE_FORMAT:
-        raise Failed(Failure.STATE_UNREADABLE, f"Its state is of format {row['state_format']}.")
+        raise Failed(
+            Failure.STATE_UNREADABLE, f"Its state is of format {row['state_format']}; a newer mixus wrote it."
+        )
     number = known[-1]["number"] if known else 0
     journal = [*known, *progress.journal_after(tx, leg.execution_id, number)]
     intents = effects.of_execution(tx, leg.execution_id)

@@ -15,7 +15,7 @@ from pydantic_ai.tools import ToolDefinition
 from mixus.agents import conversation
 from mixus.agents.catalog import OFFLINE
 from mixus.agents.instructions import system_prompt
-from mixus.agents.models.rehearsal import BeyondRehearsal
+from mixus.agents.models.rehearsal.plan import BeyondRehearsal
 from mixus.agents.tools.registry import Registry
 from mixus.core.database import Row, Transaction
 from mixus.evals import progress
@@ -96,7 +96,10 @@ async def _request(bench: Bench, state: State) -> ModelResponse:
     except BeyondRehearsal as beyond:
         raise Failed(Failure.BEYOND_REHEARSAL, str(beyond)) from beyond
     except ModelHTTPError as refused:
-        message = f"The provider of {row['model']} answered {refused.status_code}."
+        message = (
+            f"The provider of {row['model']} answered {refused.status_code}; "
+            "look at its key, the model's name and its limits."
+        )
         raise Failed(Failure.PROVIDER_ERROR, message) from refused
     except Exception as broken:
         # The library raises what it likes of a malformed answer, and its words may quote a secret.

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mixus.agents.models.rehearsal import BeyondRehearsal, Rehearsal, StepKind, parse, plan
+from mixus.agents.models.rehearsal.hints import parse
+from mixus.agents.models.rehearsal.plan import BeyondRehearsal, Rehearsal, StepKind, plan_of
 from mixus.agents.tools.calculate import CalculationRefused, evaluate
 
 MAIL = "Calculate 15% of $50,000, then send the result to pay@example.org."
@@ -93,7 +94,7 @@ def test_what_could_be_read_in_two_ways_is_beyond_rehearsal(task: str) -> None:
 
 
 def test_a_step_that_cannot_be_done_keeps_its_numbers_and_is_marked_in_the_plan() -> None:
-    steps = plan(f"Research the top 3 competitors. {MAIL}")
+    steps = plan_of(parse(f"Research the top 3 competitors. {MAIL}", []).steps)
     assert [(step.step, step.description, step.effect, step.stage) for step in steps] == [
         (1, "Research the top 3 competitors (not rehearsed)", "other", None),
         (2, "Calculate 15% of $50,000", "read", None),

@@ -18,7 +18,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
-from mixus.agents.models.rehearsal import BeyondRehearsal, RehearsalModel
+from mixus.agents.models.rehearsal.model import RehearsalModel
+from mixus.agents.models.rehearsal.plan import BeyondRehearsal
 from mixus.agents.prompts import HINT_PREFIX, NOT_PERFORMED
 from mixus.agents.tools.calculate import evaluate
 
@@ -154,6 +155,36 @@ async def test_a_hint_that_is_not_understood_is_told_and_the_same_call_comes_aga
     talk.give("ok")
     await talk.ask()
     assert talk.work == "The result is $7,500. Sent to pay@example.org."
+
+
+async def test_a_hint_that_is_not_understood_is_told_only_in_the_next_answer() -> None:
+    talk = Talk(MAIL)
+    await talk.calculate()
+    await talk.ask()
+    talk.hint("make it friendlier")
+    await talk.ask()
+    assert "make it friendlier" in talk.work
+    talk.hint("use 12 % instead")
+    assert await talk.calculate() == "12 / 100 * 50000"
+    assert "make it friendlier" not in talk.work
+    await talk.ask()
+    talk.hint("be bold")
+    await talk.ask()
+    assert "be bold" in talk.work
+    assert "make it friendlier" not in talk.work
+
+
+async def test_independent_results_are_both_told_and_mailed() -> None:
+    talk = Talk("What is 2 + 2? What is 3 + 3? Add 1 to it. Send the result to pay@example.org.")
+    assert await talk.calculate() == "2 + 2"
+    assert await talk.calculate() == "3 + 3"
+    assert await talk.calculate() == "6 + 1"
+    mail = await talk.ask()
+    assert mail["subject"] == "Results: 4 and 7"
+    assert "The results are 4 and 7." in str(mail["body"])
+    talk.give("ok")
+    await talk.ask()
+    assert talk.work == "The results are 4 and 7. Sent to pay@example.org."
 
 
 @pytest.mark.parametrize("hint", ["cc bob@example.org", "use 12 % instead"])

@@ -27,11 +27,10 @@ class PerformedCall:
 
 @dataclass
 class History:
-    """The messages, read once; `fresh_hints` came after the last performed call."""
+    """The messages, read once."""
 
     task: str = ""
     hints: list[str] = field(default_factory=list)
-    fresh_hints: list[str] = field(default_factory=list)
     performed: list[PerformedCall] = field(default_factory=list)
     responses: int = 0
 
@@ -49,7 +48,6 @@ def read_history(messages: list[ModelMessage]) -> History:
         elif _text(part).startswith(HINT_PREFIX):
             hint = _text(part).removeprefix(HINT_PREFIX).strip()
             history.hints.append(hint)
-            history.fresh_hints.append(hint)
     return history
 
 
@@ -72,7 +70,6 @@ def _add_return(history: History, part: ToolReturnPart, call: ToolCallPart | Non
     label = (call.id if call else None) or ""
     is_success = part.outcome == "success"
     history.performed.append(PerformedCall(label, part.tool_name, arguments, content, is_success))
-    history.fresh_hints.clear()
 
 
 def _text(part: UserPromptPart) -> str:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from mixus.accounts.service import find_by_email
-from mixus.core.clock import rfc3339, to_ms
+from mixus.core.clock import shown
 from mixus.core.database import Row
 from mixus.evals import service
 from mixus.evals.lifecycle import TestMode
@@ -144,7 +144,7 @@ def created(call: Call, row: Row) -> Document:
         "executionId": row["id"],
         "status": row["status"],
         "statusUrl": f"{base_url(call.request)}/api/eval/status/{row['id']}",
-        "createdAt": rfc3339(to_ms(row["created_at"])),
+        "createdAt": shown(row["created_at"]),
         "model": row["model"],
         "rehearsal": row["model"] == REHEARSAL,
         "warnings": _warnings(call, row["assigned_reviewer"]),

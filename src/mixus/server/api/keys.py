@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from mixus.core.clock import rfc3339, to_ms
+from mixus.core.clock import shown
 from mixus.keys import service
 from mixus.server.answers import Json, success
 from mixus.server.api.schemas import KeyAnswer
@@ -29,7 +29,7 @@ def describe_self(call: Asking) -> Json:
             "description": key.description,
             "masked": key.masked,
             "scopes": [scope.value for scope in key.scopes],
-            "createdAt": rfc3339(to_ms(key.created_at)),
-            "expiresAt": key.expires_at and rfc3339(to_ms(key.expires_at)),
+            "createdAt": shown(key.created_at),
+            "expiresAt": key.expires_at and shown(key.expires_at),
         }
     )

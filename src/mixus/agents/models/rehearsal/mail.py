@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from mixus.agents.models.rehearsal_plan import BeyondRehearsal, Step, StepKind
-from mixus.agents.models.rehearsal_tokens import Kind, Token
-from mixus.agents.models.rehearsal_words import CARBON_COPY, CONDITIONS, MAIL_WORDS, OPERATOR_LIKE
+from mixus.agents.models.rehearsal.plan import BeyondRehearsal, Step, StepKind
+from mixus.agents.models.rehearsal.tokens import Kind, Token
+from mixus.agents.models.rehearsal.words import CARBON_COPY, CONDITIONS, MAIL_WORDS, OPERATOR_LIKE
 
 MAX_ADDRESSES: Final = 50
 MAX_SUBJECT: Final = 200

@@ -15,30 +15,17 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 
-from mixus.agents.models import rehearsal_wording as wording
 from mixus.agents.models.history import History, PerformedCall, read_history
-from mixus.agents.models.rehearsal_hints import parse
-from mixus.agents.models.rehearsal_plan import (
+from mixus.agents.models.rehearsal import wording
+from mixus.agents.models.rehearsal.hints import parse
+from mixus.agents.models.rehearsal.plan import (
     CALCULATIONS,
     PREVIOUS,
     BeyondRehearsal,
-    PlanStep,
     Rehearsal,
     Step,
     StepKind,
-    plan_of,
 )
-
-__all__ = ["BeyondRehearsal", "PlanStep", "Rehearsal", "RehearsalModel", "Step", "StepKind", "parse", "plan"]
-
-
-def plan(description: str) -> list[PlanStep]:
-    """The steps that people see before anything runs.
-
-    Raises:
-        BeyondRehearsal: the task holds what the grammar does not understand.
-    """
-    return plan_of(parse(description, []).steps)
 
 
 class RehearsalModel(Model):
@@ -63,7 +50,7 @@ class RehearsalModel(Model):
         history = read_history(messages)
         tools = frozenset(tool.name for tool in model_request_parameters.function_tools)
         rehearsal = parse(history.task, history.hints)
-        walk = _Walk(history, tools, rehearsal)
+        walk = _Walk(history, tools, rehearsal, _new_hints(messages, history))
         for number, step in enumerate(rehearsal.steps, start=1):
             call = walk.through(number, step)
             if call:
@@ -79,6 +66,7 @@ class _Walk:
     history: History
     tools: frozenset[str]
     rehearsal: Rehearsal
+    new_hints: list[str]
     previous: str | None = None
     results: list[str] = field(default_factory=list)
     computed: list[str] = field(default_factory=list)
@@ -111,16 +99,18 @@ class _Walk:
         self.previous = format(value, "f")
         ran = str(done.arguments.get("expression", expression))
         self.computed.append(f"{ran} = {self.previous}")
+        if PREVIOUS in step.expression:
+            # The answer holds the result of each chain: this one takes the place of what it goes on with.
+            self.results.pop()
         self.results.append(wording.money(value, step.currency, step.places))
         return None
 
     def _mail(self, number: int, step: Step) -> ToolCallPart | None:
-        result = self.results[-1] if self.results else "none"
         later = [step.description for step in self.rehearsal.steps[number:] if not step.is_rehearsed]
         arguments: dict[str, object] = {
             "to": list(step.to),
             "cc": list(step.cc),
-            "subject": step.subject or f"Result: {result}",
+            "subject": step.subject or wording.mail_subject(self.results),
             "body": wording.mail_body(self.results, self.computed, [*self.undone, *later]),
         }
         call = self._call(number, "send_email", arguments)
@@ -153,7 +143,7 @@ class _Walk:
         return next((done for done in self.history.performed if done.label == call.id), None)
 
     def _hint_sentences(self) -> list[str]:
-        unknown = [hint for hint in self.history.fresh_hints if hint in self.rehearsal.unknown_hints]
+        unknown = [hint for hint in self.new_hints if hint in self.rehearsal.unknown_hints]
         return [wording.unknown_sentence(hint) for hint in unknown]
 
     def work(self, step: Step) -> str:
@@ -179,6 +169,13 @@ class _Walk:
             wording.undone_sentence(self.undone),
             *self._hint_sentences(),
         )
+
+
+def _new_hints(messages: list[ModelMessage], history: History) -> list[str]:
+    """Those since the last answer: an answer tells a hint that is not understood once."""
+    answers = [place for place, message in enumerate(messages) if isinstance(message, ModelResponse)]
+    told = read_history(messages[: answers[-1]]).hints if answers else []
+    return history.hints[len(told) :]
 
 
 def _operand(value: str) -> str:

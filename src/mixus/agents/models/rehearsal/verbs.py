@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from mixus.agents.models.rehearsal_expression import (
+from mixus.agents.models.rehearsal.expression import (
     UNCLEAR_PERCENTAGE,
     Operand,
     Reader,
@@ -12,8 +12,8 @@ from mixus.agents.models.rehearsal_expression import (
     lexemes_of,
     operand_of,
 )
-from mixus.agents.models.rehearsal_plan import BeyondRehearsal
-from mixus.agents.models.rehearsal_tokens import Token
+from mixus.agents.models.rehearsal.plan import BeyondRehearsal
+from mixus.agents.models.rehearsal.tokens import Token
 from mixus.agents.tools.calculate import MAX_CHARACTERS
 
 

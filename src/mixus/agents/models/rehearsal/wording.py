@@ -3,7 +3,8 @@
 from decimal import Context, Decimal
 from typing import Final
 
-from mixus.agents.models.rehearsal_hints import KNOWN_HINTS
+from mixus.agents.models.rehearsal.hints import KNOWN_HINTS
+from mixus.agents.models.rehearsal.mail import MAX_SUBJECT
 
 CENTS: Final = 2
 MAX_BODY: Final = 10_000
@@ -24,7 +25,20 @@ def money(value: Decimal, currency: str | None, places: int | None) -> str:
 def result_sentence(results: list[str]) -> str:
     if not results:
         return "There is no result."
-    return f"The result is {results[-1]}."
+    if len(results) == 1:
+        return f"The result is {results[0]}."
+    return f"The results are {listed(results)}."
+
+
+def listed(results: list[str]) -> str:
+    return " and ".join(piece for piece in (", ".join(results[:-1]), results[-1]) if piece)
+
+
+def mail_subject(results: list[str]) -> str:
+    if len(results) <= 1:
+        return f"Result: {listed(results) if results else 'none'}"
+    subject = f"Results: {listed(results)}"
+    return subject if len(subject) <= MAX_SUBJECT else f"{len(results)} results"
 
 
 def computed_sentence(computed: list[str]) -> str:

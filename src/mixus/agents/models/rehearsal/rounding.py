@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from mixus.agents.models.rehearsal_plan import PREVIOUS, BeyondRehearsal
-from mixus.agents.models.rehearsal_tokens import Kind, Token
+from mixus.agents.models.rehearsal.plan import PREVIOUS, BeyondRehearsal
+from mixus.agents.models.rehearsal.tokens import Kind, Token
 
 MAX_PLACES: Final = 10
 POINTING: Final = frozenset({"it", "the", "result", "this", "that", "total", "amount", "answer", "number"})

@@ -4,14 +4,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from mixus.agents.models.rehearsal_plan import PREVIOUS, BeyondRehearsal
-from mixus.agents.models.rehearsal_tokens import Kind, Token
-from mixus.agents.models.rehearsal_words import CONDITIONS, OPERATOR_LIKE, RATE_WORDS, ROLES
+from mixus.agents.models.rehearsal.harmless import check_words
+from mixus.agents.models.rehearsal.plan import PREVIOUS, BeyondRehearsal
+from mixus.agents.models.rehearsal.tokens import Kind, Token, has_unclear_point
+from mixus.agents.models.rehearsal.words import CONDITIONS, OPERATOR_LIKE, RATE_WORDS, ROLES
 
 MAX_DEPTH: Final = 12
 UNCLEAR_PERCENTAGE: Final = "It is not clear what a percentage belongs to: write “10 % of …”."
 ADDITIVE: Final = frozenset("+-")
-DROPPED_AT_END: Final = frozenset({"of", "to", "from", "by", "at", "this", "discount", "comma"})
+DROPPED_AT_END: Final = frozenset({"of", "to", "from", "by", "this", "comma"})
 OPERAND_ROLES: Final = frozenset({"number", "percent", "open"})
 
 
@@ -39,6 +40,7 @@ class Operand:
 
 def lexemes_of(tokens: tuple[Token, ...]) -> list[Lexeme]:
     lexemes = _without_pauses([lexeme for token in tokens if (lexeme := _lexeme(token))])
+    check_words(tokens)
     words = {token.value for token in tokens if token.kind is Kind.WORD}
     has_prose = any(token.kind is Kind.WORD and token.value not in ROLES for token in tokens[1:])
     for lexeme in lexemes:
@@ -65,6 +67,8 @@ def _lexeme(token: Token) -> Lexeme | None:
         role = ROLES.get(token.value)
         return Lexeme(role, token) if role else None
     if token.kind in {Kind.ODD, Kind.EMAIL, Kind.QUOTED}:
+        if has_unclear_point(token):
+            raise BeyondRehearsal(f"“{token.text}” may be thousands or decimals: write it without the point.")
         raise BeyondRehearsal(f"“{token.text}” is not understood in a calculation.")
     return Lexeme(token.kind.value, token)
 
@@ -163,6 +167,8 @@ def chain(reader: Reader) -> Operand:
 
 
 def _first(reader: Reader) -> Operand:
+    if reader.role == "reference" and reader.role_at(1) in OPERAND_ROLES:
+        raise BeyondRehearsal(f"It is not clear what “{reader.token.text}” points at: write parentheses.")
     if reader.role in {"reference", "this"} and reader.role_at(1) != "operator":
         reader.take()
     if reader.role != "operator":

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from mixus.agents.models.rehearsal_tokens import Kind, Token
-from mixus.agents.models.rehearsal_words import CARBON_COPY, LEAD
+from mixus.agents.models.rehearsal.tokens import Kind, Token
+from mixus.agents.models.rehearsal.words import CARBON_COPY, LEAD
 
 ENUMERATOR: Final = re.compile(r"(?:^|(?<=\n)|(?<=[.;:!?] ))[ \t]*(?:[Ss]tep )?([0-9]{1,2})[.):](?=\s)")
 BULLET: Final = re.compile(r"(?m)^[ \t]*[-*•](?=[ \t])")

@@ -19,7 +19,10 @@ UNITS: Final = _counted(
     1,
 )
 TENS: Final = _counted("twenty thirty forty fifty sixty seventy eighty ninety", 20, 10)
-SCALES: Final = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9}
+SCALES: Final = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "bn": 9}
+MONEY_SCALES: Final = {"k": 3, "m": 6}
+"""Letters that scale a number of money, also after a space; elsewhere they may be units."""
+
 NUMBER_LIKE: Final = _words(
     "half halves halve halved quarter quarters third thirds fourth fourths fifth fifths tenth tenths double "
     "doubles doubled doubling twice triple tripled thrice quadruple dozen dozens couple hundreds thousands "
@@ -113,6 +116,30 @@ FRAMING_HEADS: Final = _words(
     "approximately about roughly both between"
 )
 MODALS: Final = _words("must should need needs shall want wants have has ought ensure make")
+
+DETERMINERS: Final = _words("a an the my our your their his her its")
+LINKS: Final = _words("in for as")
+NOUNS: Final = _words(
+    "amount answer bonus bonuses budget calculation commission commissions cost costs deposit expression "
+    "fee fees final following income interest new overall price prices profit profits rate revenue "
+    "royalties royalty salaries salary sales team tax taxes tip tips turnover value vat"
+)
+OPENING: Final = _words(
+    "are be calculate calculating compute computing determine do does equal estimate evaluate figure find "
+    "get how is many me much out solve take us what what's whats work would"
+)
+CLOSING: Final = _words("is please")
+HARMLESS: Final = DETERMINERS | LINKS | NOUNS | OPENING | CLOSING
+"""Words that change no number, each in its place only; docs/reference/rehearsal.md lists them."""
+
+UNITS_OF_MEASURE: Final = _words(
+    "mg g kg t gram grams kilo kilos kilogram kilograms ton tons tonne tonnes lb lbs oz ounce ounces mm cm m "
+    "km meter meters metre metres mile miles foot feet ft inch inches yard yards ml cl l liter liters litre "
+    "litres gallon gallons s sec seconds min minute minutes h hr hrs hour hours d day days week weeks "
+    "month months year years kb mb gb tb c f celsius fahrenheit kelvin degrees watt watts kwh "
+    "piece pieces unit units apple apples invoice invoices people person persons"
+)
+"""Words that are refused by name as units; a word that is not here is refused all the same."""
 
 LEAD: Final = re.compile(
     r"(?:(?:please|kindly|now|also|first|firstly|second|secondly|third|thirdly|next|finally|lastly"

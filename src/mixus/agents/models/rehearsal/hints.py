@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mixus.agents.models.rehearsal_grammar import Reading, read_task
-from mixus.agents.models.rehearsal_mail import clean_subject, mail_step, merged
-from mixus.agents.models.rehearsal_plan import CALCULATIONS, BeyondRehearsal, Rehearsal, Step, StepKind
-from mixus.agents.models.rehearsal_rounding import read_rounding, rounded
-from mixus.agents.models.rehearsal_tokens import Kind, Token, normalise, tokenize
+from mixus.agents.models.rehearsal.grammar import Reading, read_task
+from mixus.agents.models.rehearsal.mail import clean_subject, mail_step, merged
+from mixus.agents.models.rehearsal.plan import CALCULATIONS, BeyondRehearsal, Rehearsal, Step, StepKind
+from mixus.agents.models.rehearsal.rounding import read_rounding, rounded
+from mixus.agents.models.rehearsal.tokens import Kind, Token, normalise, tokenize
 
 KNOWN_HINTS: Final = (
     "round to N decimals, use N % instead, use N instead, cc ADDRESS, send to ADDRESS, subject “…”"

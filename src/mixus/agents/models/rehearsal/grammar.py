@@ -1,15 +1,17 @@
 """Reads a task into steps; what is not understood raises, what cannot be done is a step that says so."""
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from mixus.agents.models.rehearsal_clauses import Clause, split_clauses, strip_list_marks
-from mixus.agents.models.rehearsal_mail import read_addition, read_mail
-from mixus.agents.models.rehearsal_plan import CALCULATIONS, PREVIOUS, BeyondRehearsal, Step, StepKind
-from mixus.agents.models.rehearsal_rounding import read_rounding, rounded
-from mixus.agents.models.rehearsal_tokens import Kind, Token, normalise, tokenize
-from mixus.agents.models.rehearsal_verbs import read_expression
-from mixus.agents.models.rehearsal_words import (
+from mixus.agents.models.rehearsal.clauses import Clause, split_clauses, strip_list_marks
+from mixus.agents.models.rehearsal.harmless import check_tail
+from mixus.agents.models.rehearsal.mail import read_addition, read_mail
+from mixus.agents.models.rehearsal.plan import CALCULATIONS, PREVIOUS, BeyondRehearsal, Step, StepKind
+from mixus.agents.models.rehearsal.rounding import read_rounding, rounded
+from mixus.agents.models.rehearsal.tokens import Kind, Token, normalise, tokenize
+from mixus.agents.models.rehearsal.verbs import read_expression
+from mixus.agents.models.rehearsal.words import (
     CALCULATE_HEADS,
     CALCULATION_VERBS,
     CARBON_COPY,
@@ -22,6 +24,7 @@ from mixus.agents.models.rehearsal_words import (
 )
 
 MAX_DESCRIPTION: Final = 200
+CONTINUES: Final = re.compile(r"(?:,|\band)\s*$", re.IGNORECASE)
 COMPUTED: Final = frozenset({Kind.NUMBER, Kind.PERCENT, Kind.OPERATOR, Kind.ODD})
 
 
@@ -89,6 +92,8 @@ def _read_clause(clause: Clause, reading: _Reading) -> None:
         reading.steps.append(reading.last)
     else:
         _check_context(clause)
+        if _continues_calculation(clause, reading):
+            check_tail(clause.body)
 
 
 def _kind_of(clause: Clause, reading: _Reading) -> StepKind | None:
@@ -116,6 +121,13 @@ def _kind_of_other(clause: Clause, *, is_computed: bool) -> StepKind | None:
     if is_computed:
         return StepKind.ARITHMETIC
     return StepKind.NOT_REHEARSED if words & MODALS and clause.body else None
+
+
+def _continues_calculation(clause: Clause, reading: _Reading) -> bool:
+    """Whether a framing clause hangs by a comma or “and” on a calculation."""
+    start = clause.tokens[0].start
+    is_next = bool(reading.steps) and reading.steps[-1].kind in CALCULATIONS
+    return is_next and bool(CONTINUES.search(reading.text[max(start - 10, 0) : start]))
 
 
 def _is_label(clause: Clause) -> bool:

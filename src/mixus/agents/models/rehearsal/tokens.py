@@ -8,9 +8,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from mixus.agents.models.rehearsal_words import (
+from mixus.agents.models.rehearsal.words import (
     CURRENCY_SYMBOLS,
     CURRENCY_WORDS,
+    MONEY_SCALES,
     NUMBER_LIKE,
     OTHER_CURRENCIES,
     PARTICIPLES,
@@ -67,7 +68,8 @@ SCANNER: Final = re.compile(
     | (?P<quoted>"[^"\n]{0,300}"|“[^”\n]{0,300}”|«[^»\n]{0,300}»
         |(?<!\w)'[^'\n]{0,300}'(?!\w)|(?<!\w)\u2018[^\u2019\n]{0,300}\u2019(?!\w))
     | (?P<odd_date>[0-9]+[-/][0-9]+[-/][0-9][\w/-]*|[0-9]{1,2}:[0-9]{2}\w*|\.[0-9][\w.,]*)
-    | (?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:[kKmM](?!\w))?
+    | (?P<odd_zero>0+[xX][0-9]\w*|0[0-9]{0,2},[0-9][\w.,]*)
+    | (?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:(?:[kKmM]|[bB][nN])(?!\w))?
         (?=$|[^\w.,:'\u2019]|[.,:'\u2019](?!\w)|[xX][0-9]))
     | (?P<odd_range>(?<=[0-9%])\s*[\u2013\u2014]\s*(?=[$€£]?[0-9]))
     | (?P<odd_blob>[0-9](?:[.,:'\u2019]?\w)*)
@@ -84,7 +86,10 @@ SCANNER: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 OPERATORS: Final = {"\u00d7": "*", "\u00f7": "/", "\u2212": "-", "^": "**", "x": "*", "X": "*"}
+LETTERS: Final = "kKmMbBnN"
+UNCLEAR_POINT: Final = re.compile(r"(?!0\.)[0-9]+\.[0-9]{3}(?![0-9])")
 MILLION: Final = re.compile(r"[0-9][mM]\b")
+SCALED: Final = re.compile(r"[0-9] ?(?:[kKmM]|[bB][nN])$")
 IGNORED: Final = frozenset({"space", "quote_mark"})
 
 
@@ -145,11 +150,11 @@ def _word(piece: str, start: int, end: int) -> Token:
 
 
 def _number(piece: str, start: int, end: int) -> Token:
-    digits = piece.rstrip("kKmM").replace(",", "")
+    digits = piece.rstrip(LETTERS).replace(",", "")
     if len(digits) > MAX_DIGITS:
         return Token(Kind.ODD, piece, start, end, piece)
-    suffix = piece[-1].lower()
-    value = _scaled(digits, 3) if suffix == "k" else digits
+    zeros = {"k": 3, "n": 9}.get(piece[-1].lower(), 0)
+    value = _scaled(digits, zeros) if zeros else digits
     return Token(Kind.NUMBER, piece, start, end, _plain(value))
 
 
@@ -202,14 +207,29 @@ def _word_value(token: Token) -> int | None:
 
 def _join_scales(tokens: list[Token]) -> list[Token]:
     joined: list[Token] = []
-    for token in tokens:
+    for place, token in enumerate(tokens):
         before = joined[-1] if joined else None
-        is_scale = token.kind is Kind.WORD and token.value in SCALES
-        if before and before.kind is Kind.NUMBER and is_scale and len(before.value) <= MAX_DIGITS:
-            joined[-1] = replace(_join(before, token), value=_scaled(before.value, SCALES[token.value]))
+        zeros = SCALES.get(token.value, 0) if token.kind is Kind.WORD else 0
+        if token.kind is Kind.WORD and token.value in MONEY_SCALES:
+            is_money = _is_money(joined, tokens[place + 1 : place + 2])
+            zeros = MONEY_SCALES[token.value] if is_money else 0
+        if before and zeros and _can_scale(before):
+            joined[-1] = replace(_join(before, token), value=_scaled(before.value, zeros))
         else:
             joined.append(token)
     return joined
+
+
+def _is_money(before: list[Token], after: list[Token]) -> bool:
+    is_after_sign = len(before) > 1 and before[-2].kind is Kind.CURRENCY
+    is_money = is_after_sign or any(token.kind is Kind.CURRENCY for token in after)
+    return is_money and bool(before) and before[-1].text[-1].isdigit()
+
+
+def _can_scale(number: Token) -> bool:
+    """Not after a letter: “50k million” is unclear."""
+    has_letter = number.text[0].isdigit() and SCALED.search(number.text)
+    return number.kind is Kind.NUMBER and len(number.value) <= MAX_DIGITS and not has_letter
 
 
 def _join_currency(tokens: list[Token]) -> list[Token]:
@@ -253,10 +273,16 @@ def _strict(token: Token) -> Token:
     is_odd = (
         token.kind in {Kind.CURRENCY, Kind.PERCENT_SIGN}
         or has_million
-        or (token.currency and re.fullmatch(r"[0-9]{1,3}\.[0-9]{3}", re.sub(r"[^0-9.]", "", token.text)))
+        or has_unclear_point(token)
         or (token.kind is Kind.WORD and _is_odd_word(token.value))
     )
     return replace(token, kind=Kind.ODD) if is_odd else token
+
+
+def has_unclear_point(token: Token) -> bool:
+    """Three decimals after a point, as in 50.000, which are thousands in many countries."""
+    is_number = any(character.isdigit() for character in token.text) and "," not in token.text
+    return is_number and bool(UNCLEAR_POINT.fullmatch(re.sub(r"[^0-9.]", "", token.text)))
 
 
 def _is_odd_word(word: str) -> bool:

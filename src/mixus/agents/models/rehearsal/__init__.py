@@ -1,0 +1,1 @@
+"""The deterministic model `rehearsal`: `grammar` reads a task, `model` carries it out."""

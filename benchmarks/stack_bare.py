@@ -1,6 +1,8 @@
-"""The yardstick: one JSON route of Starlette with nothing around it. `python -m benchmarks.stack_bare`."""
+"""The yardstick: one JSON route of Starlette and nothing else. `python -m benchmarks.stack_bare [h11]`."""
 
 import socket
+import sys
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -9,17 +11,20 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+# uvicorn's parsers, each with the event loop that it comes with.
+LOOPS: Final = {"httptools": "uvloop", "h11": "asyncio"}
+
 
 async def hello(_request: Request) -> JSONResponse:
     return JSONResponse({"success": True, "status": "completed"})
 
 
-def serve(app: ASGIApp) -> None:
-    """As `mixus serve` sets the server up."""
+def serve(app: ASGIApp, parser: str = "httptools") -> None:
+    """As `mixus serve` sets the server up; `h11` is uvicorn without its compiled extras."""
     config = uvicorn.Config(
         app,
-        loop="uvloop",
-        http="httptools",
+        loop=LOOPS[parser],
+        http=parser,
         ws="none",
         log_config=None,
         access_log=False,
@@ -33,4 +38,4 @@ def serve(app: ASGIApp) -> None:
 
 
 if __name__ == "__main__":
-    serve(Starlette(routes=[Route("/", hello)]))
+    serve(Starlette(routes=[Route("/", hello)]), *sys.argv[1:])

@@ -140,6 +140,9 @@ def test_orderly_restarts_are_no_failures(house: House) -> None:
     for _ in range(leases.MAX_TAKEOVERS + 3):
         house.crash(execution, at_write=2, is_committed=False)
         leases.release(house.database, "wrk_test", house.clock())
+    # Nor do they count when a worker then really dies.
+    house.crash(execution, at_write=2, is_committed=False)
+    assert house.take_over() == 1
     assert house.run(execution)["status"] == Status.COMPLETED
 
 

@@ -12,8 +12,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 import mixus.accounts.tables
+import mixus.core.deliveries
 import mixus.core.events
 import mixus.core.idempotency
+import mixus.core.limits
 import mixus.evals.tables
 import mixus.keys.tables  # noqa: F401 - importing a room's tables adds them to the metadata
 from mixus.accounts import service as accounts

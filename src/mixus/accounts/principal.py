@@ -46,7 +46,7 @@ class Principal:
 
     @property
     def actor(self) -> Actor:
-        return Actor(self.credential_id, self.network)
+        return Actor(self.user_id, self.network, self.credential_id)
 
     def may(self, scope: Scope) -> bool:
         """Managing implies creating and reading."""

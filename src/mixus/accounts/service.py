@@ -29,13 +29,14 @@ class Account:
     role: Role
     created_at: datetime
     disabled_at: datetime | None
+    has_password: bool = False
 
 
 def create(tx: Transaction, email: str, role: Role, now: datetime, actor: Actor) -> Account:
     account = Account(new_id("usr"), checked_email(email), role, now, None)
     try:
         with tx.connection.begin_nested():
-            tx.execute(insert(accounts).values(**vars(account)))
+            tx.execute(insert(accounts).values(id=account.id, email=account.email, role=role, created_at=now))
     except IntegrityError as error:
         raise Conflict("There is an account with this e-mail already.", code="account-exists") from error
     after = {"email": account.email, "role": role}
@@ -78,4 +79,4 @@ def checked_email(email: str) -> str:
 
 
 def _account(row: Row[Any]) -> Account:
-    return Account(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return Account(row.id, row.email, row.role, row.created_at, row.disabled_at, row.password_hash is not None)

@@ -48,6 +48,16 @@ class Conflict(MixusError):
     code = "conflict"
 
 
+class TooManyRequests(MixusError):
+    """It may be asked again after `retry_after_seconds`, and not before."""
+
+    code = "rate-limited"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Invalid(MixusError):
     """The request is readable and not valid; `errors` names the fields."""
 

@@ -10,7 +10,7 @@ CHARACTERS = (ALPHABET * 4 + ALPHABET[:8]).encode()
 UNEVEN = bytes(range(4 * len(ALPHABET), 256))
 SPARE_LENGTH = 32
 
-Prefix = Literal["usr", "key", "exe", "chk", "act", "evt", "req", "wrk"]
+Prefix = Literal["usr", "key", "exe", "chk", "act", "evt", "req", "wrk", "ses", "lnk", "dlv"]
 
 
 def new_id(prefix: Prefix) -> str:

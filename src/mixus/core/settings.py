@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mixus.core.database import sqlite_url
@@ -23,6 +23,30 @@ class Settings(BaseSettings):
     )
     model: str = Field(default="rehearsal", description="Model of a task that names none.")
     public_url: str | None = Field(default=None, description="Address that people and clients reach us at.")
+
+    trusted_proxies: str | None = Field(
+        default=None, description="Proxies whose X-Forwarded-For is believed: addresses, separated by commas."
+    )
+    support_contact: str | None = Field(
+        default=None, max_length=200, description="Whom people are told to ask when a key is refused."
+    )
+    keys_per_user: int = Field(default=10, ge=1, le=1000, description="Active keys of one account.")
+    endless_keys: bool = Field(default=False, description="Whether a key may be made that never expires.")
+    requests_per_minute: int = Field(
+        default=100, ge=1, le=1_000_000, description="Requests of one key in any 60 seconds."
+    )
+    failed_keys_per_minute: int = Field(
+        default=600, ge=1, le=1_000_000, description="Refused keys of one network in any 60 seconds."
+    )
+    running_per_user: int = Field(default=10, ge=1, le=1000, description="Executions of one account at once.")
+    queued_per_user: int = Field(default=100, ge=1, le=100_000, description="Executions that may be queued.")
+    waiting_per_user: int = Field(
+        default=1000, ge=1, le=1_000_000, description="Executions that may wait for a human."
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None, description="Mail server: smtp://, smtp+starttls:// or smtps://user:password@host:port."
+    )
+    mail_from: str | None = Field(default=None, description="Sender of mails.")
 
     @field_validator("public_url")
     @classmethod

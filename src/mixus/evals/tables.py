@@ -72,6 +72,8 @@ executions = Table(
     Index("ix_executions_user_id_created_at_id", "user_id", "created_at", "id"),
     Index("ix_executions_assigned_reviewer_created_at_id", "assigned_reviewer", "created_at", "id"),
     Index("ix_executions_status_since", "status", "since"),
+    Index("ix_executions_user_id_status", "user_id", "status"),
+    Index("ix_executions_credential_id", "credential_id"),
 )
 
 checkpoints = Table(

@@ -40,12 +40,16 @@ class KeyInfo:
     user_id: str
     owner_email: str
     name: str
+    lineage_id: str
+    replaced_by: str | None
     description: str
+    allow_live: bool
     scopes: tuple[Scope, ...]
     last4: str
     created_at: datetime
     expires_at: datetime | None
     disabled_at: datetime | None
+    disabled_by: str | None
     revoked_at: datetime | None
     revoked_by: str | None
     revoke_reason: str | None
@@ -66,6 +70,8 @@ def create(tx: Transaction, pepper: Pepper, new: NewKey, actor: Actor, now: date
         insert(keys).values(
             id=key_id,
             user_id=owner.id,
+            lineage_id=key_id,
+            allow_live=False,
             name=labels.clean_name(new.name),
             description=labels.clean_text("description", new.description),
             scopes=_checked_scopes(new.scopes, owner.role),

@@ -6,8 +6,10 @@ from alembic import context
 from sqlalchemy import TypeDecorator
 
 import mixus.accounts.tables
+import mixus.core.deliveries
 import mixus.core.events
 import mixus.core.idempotency
+import mixus.core.limits
 import mixus.evals.tables
 import mixus.keys.tables  # noqa: F401 - importing a room's tables adds them to the metadata
 from mixus.core.database import metadata

@@ -53,6 +53,7 @@ STATUS: Final[dict[type[MixusError], HTTPStatus]] = {
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NotJson: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 # Beside our own word for 403: what RFC 9110 calls them, where older versions of Python say otherwise.
@@ -115,6 +116,8 @@ def _headers(error: MixusError, status: HTTPStatus) -> dict[str, str]:
         return {"WWW-Authenticate": f'Bearer realm="mixus", error="insufficient_scope", scope="{scope}"'}
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         return {"Allow": ", ".join(error.members["allow"])}
+    if isinstance(error, errors.TooManyRequests):
+        return {"Retry-After": str(error.retry_after_seconds)}
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return {}

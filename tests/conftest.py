@@ -5,6 +5,7 @@ of its worker, emptied: a few milliseconds, where a new database would cost a hu
 """
 
 import atexit
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import catcher
 import factories
 import psycopg
 import pytest
@@ -95,6 +97,19 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def no_key_gets_out(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Neither into a log, nor into a file, nor into a table."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    caught = catcher.Catcher()
+    logging.getLogger().addHandler(caught)
+    logging.getLogger("mixus").setLevel(logging.DEBUG)
+    yield
+    logging.getLogger().removeHandler(caught)
+    assert caught.caught == []
+    assert folder is None or list(catcher.files_with_keys(folder)) == []
+
+
 @pytest.fixture
 def sqlite_database_url(sqlite_template: Path, tmp_path: Path) -> str:
     path = tmp_path / "mixus.db"
@@ -103,11 +118,13 @@ def sqlite_database_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_database_url(postgres_worker_url: str) -> str:
-    plain = with_driver(postgres_worker_url).set(drivername="postgresql")
-    with psycopg.connect(plain.render_as_string(hide_password=False)) as connection:
+def postgres_database_url(postgres_worker_url: str) -> Iterator[str]:
+    address = with_driver(postgres_worker_url).set(drivername="postgresql")
+    plain = address.render_as_string(hide_password=False)
+    with psycopg.connect(plain) as connection:
         connection.execute(EMPTY)
-    return postgres_worker_url
+    yield postgres_worker_url
+    catcher.require_no_key(plain)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

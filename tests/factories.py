@@ -9,8 +9,9 @@ from mixus.accounts.service import Account
 from mixus.core.database import Transaction
 from mixus.core.events import Actor
 from mixus.keys import service as keys_service
+from mixus.keys.info import KeyInfo
 from mixus.keys.pepper import Pepper
-from mixus.keys.service import KeyInfo, NewKey
+from mixus.keys.service import NewKey
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 # Well formed and issued by nobody. Fixed, because parallel workers must collect the same tests.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
+from catcher import KEY
 from factories import create_account, create_key
 from httpx2 import Response
 from starlette.testclient import TestClient
@@ -43,6 +44,7 @@ class Reference:
 
     def hold(self, response: Response) -> None:
         """Fail when this answer is none that the reference allows."""
+        assert response.is_success or KEY.search(response.text) is None, "a refusal holds a key"
         operation = self.operation(response.request.method, response.request.url.path)
         if operation is None:
             return

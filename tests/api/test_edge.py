@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from api.factories import TASK, Caller, Reference, Team
 from factories import PEPPER, UNKNOWN_KEY
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from mixus.accounts.principal import Scope
@@ -231,7 +232,14 @@ def test_a_database_that_is_away_is_no_fault_of_the_client() -> None:
 
 
 def test_a_ready_service_says_so(http: TestClient) -> None:
-    assert http.get("/readyz").json() == {"status": "ready"}
+    assert http.get("/readyz").json() == {"status": "ready", "warnings": []}
+
+
+def test_mail_that_is_set_up_by_half_is_a_warning(database: Database) -> None:
+    settings = Settings(smtp_url=SecretStr("smtp://127.0.0.1:25"))
+    with TestClient(create_app(settings, database, PEPPER, Catalog("rehearsal"))) as http:
+        warnings = http.get("/readyz").json()["warnings"]
+    assert warnings == ["No mail leaves until MIXUS_MAIL_FROM and MIXUS_PUBLIC_URL is set."]
 
 
 def test_a_key_describes_itself_and_keeps_its_secret(ada: Caller) -> None:

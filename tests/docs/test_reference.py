@@ -11,12 +11,15 @@ import pytest
 from mixus.accounts.principal import Scope
 from mixus.cli.main import COMMANDS, load
 from mixus.evals.lifecycle import Failure
+from mixus.keys.lifecycle import State
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "mixus"
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(#[^)\s]+)?\)")
+# A code that is put together, and what it can be.
+COMPOSED = {"f'key-{state}'": [f"key-{state}" for state in (State.REVOKED, State.EXPIRED, State.DISABLED)]}
 TEST_NAME = re.compile(r"`(test_\w+)`(?: in `([\w/.]+)`)?")
 
 
@@ -36,6 +39,8 @@ def named_codes(tree: ast.AST) -> Iterator[ast.expr | None]:
 def strings(expression: ast.expr | None) -> Iterator[str]:
     if isinstance(expression, ast.IfExp):
         yield from (*strings(expression.body), *strings(expression.orelse))
+    elif isinstance(expression, ast.JoinedStr):
+        yield from COMPOSED[ast.unparse(expression)]
     elif isinstance(expression, ast.Constant) and isinstance(expression.value, str):
         yield from filter(None, [expression.value])
 

@@ -97,6 +97,7 @@ def test_port_0_takes_a_free_port_and_the_first_start_says_how_to_go_on(start: S
     said, _ = ended(process)
     assert "mixus user create" in said
     assert "mixus keys create" in said
+    assert "POST /api/links/redeem" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

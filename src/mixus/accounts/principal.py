@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from mixus.core.errors import Forbidden
 from mixus.core.events import Actor
@@ -17,6 +18,14 @@ class Role(StrEnum):
     ADMIN = "admin"
     MEMBER = "member"
     VIEWER = "viewer"
+
+
+# What a person may do who is signed in, and the most that a key of his can.
+SCOPES_OF: Final = {
+    Role.ADMIN: frozenset(Scope),
+    Role.MEMBER: frozenset(Scope),
+    Role.VIEWER: frozenset({Scope.READ}),
+}
 
 
 class Via(StrEnum):

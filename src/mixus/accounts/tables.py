@@ -8,6 +8,7 @@ from mixus.accounts.principal import Role
 from mixus.core.columns import Instant, Word
 from mixus.core.database import metadata
 
+
 class Purpose(StrEnum):
     """What a one-time link is for."""
 

@@ -1,22 +1,24 @@
 """`mixus keys`: personal API keys, on the server's own data."""
 
-import json
-import re
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mixus.cli import local
+from mixus.cli.key_output import (
+    key_json,
+    print_json,
+    print_keys,
+    print_receipt,
+    print_secret,
+    print_usage,
+    said,
+)
+from mixus.cli.key_words import expiry_of, overlap_of, owner_of, scopes_of
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, timedelta
-
-    from mixus.accounts.principal import Scope
-    from mixus.accounts.service import Account
-    from mixus.core.database import Transaction
-    from mixus.keys.service import KeyInfo
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's public id: key_…")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 app = typer.Typer(name="keys", help="API keys, on the server's own data.", no_args_is_help=True)
 
@@ -29,25 +31,29 @@ def create(
     description: Annotated[str, typer.Option(help="Up to 500 characters.")] = "",
     expires: Annotated[
         str,
-        typer.Option(metavar="90d|YYYY-MM-DD", help="7d, 30d, 60d, 90d, 180d, 365d or a day (00:00 UTC)."),
+        typer.Option(
+            metavar="90d|YYYY-MM-DD|never",
+            help="7d, 30d, 60d, 90d, 180d, 365d, a day (00:00 UTC), or never where the admin allows it.",
+        ),
     ] = "90d",
+    allow_live: Annotated[
+        bool, typer.Option("--allow-live", help="May start executions with live effects.")
+    ] = False,
 ) -> None:
     """Make a key; prints it alone on standard output, this once."""
-    with local.data() as (_, database, pepper):
+    with local.data() as (settings, database, pepper):
         from mixus.core.clock import utc_now
         from mixus.core.events import Actor
         from mixus.keys import service
 
+        rules = service.Rules(settings.keys_per_user, settings.endless_keys)
         with database.transaction() as tx:
-            owner = _owner(tx, user)
-            new = service.NewKey(owner.id, name, _scopes(scope), description, _expiry(expires))
-            secret, key = service.create(tx, pepper, new, Actor(None), utc_now())
-        print(secret)
-        print(
-            f"Made the key {key.id} of {key.owner_email}, valid until {_shown(key.expires_at)}. "
-            "It is shown only now: keep it where secrets are kept.",
-            file=sys.stderr,
-        )
+            owner = owner_of(tx, user)
+            new = service.NewKey(
+                owner.id, name, scopes_of(scope), description, expiry_of(expires), allow_live
+            )
+            secret, key = service.create(tx, pepper, new, Actor(None), utc_now(), rules)
+        print_secret(secret, key)
 
 
 @app.command("list")
@@ -58,31 +64,124 @@ def list_(
     """All keys, oldest first, never the secret."""
     with local.data() as (_, database, _):
         from mixus.core.clock import utc_now
-        from mixus.keys import service
+        from mixus.keys import info
 
         with database.transaction() as tx:
-            keys = service.list_keys(tx, None if user is None else _owner(tx, user).id)
+            keys = info.list_keys(tx, None if user is None else owner_of(tx, user).id)
         now = utc_now()
         if as_json:
-            print(json.dumps([_json(key, now) for key in keys], indent=2, ensure_ascii=False))
+            print_json([key_json(key, now) for key in keys])
         else:
-            _print_lines(keys, now)
+            print_keys(keys, now)
 
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's public id: key_…")],
+    key_id: KeyId,
     reason: Annotated[str | None, typer.Option(help="Kept with the key, up to 500 characters.")] = None,
+    cancel_executions: Annotated[
+        bool, typer.Option("--cancel-executions", help="Also cancel what it started and has not ended.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """End a key for ever, with the next request."""
+    """End a key for ever, with the next request; prints a receipt."""
+    with local.data() as (_, database, _):
+        from mixus.core.clock import utc_now
+        from mixus.core.events import Actor
+        from mixus.server import receipt
+        from mixus.server.api.key_schemas import receipt_document
+
+        wanted = receipt.Revocation(key_id, "an admin on the server", reason, cancel_executions)
+        with database.transaction() as tx:
+            given = receipt.revoke(tx, wanted, Actor(None), utc_now())
+        if as_json:
+            print_json(receipt_document(given, utc_now()))
+        else:
+            print_receipt(given)
+
+
+@app.command()
+def rotate(
+    key_id: KeyId,
+    overlap: Annotated[str, typer.Option(metavar="0|1h|24h|7d", help="For how long the old key works on.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="Fewer than it has; may be repeated. Default: the same.")
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="90d|YYYY-MM-DD", help="Default: it lives as long as its predecessor."),
+    ] = None,
+) -> None:
+    """Replace a key by a new one, which is printed alone on standard output, this once."""
+    with local.data() as (settings, database, pepper):
+        from mixus.core.clock import utc_now
+        from mixus.core.events import Actor
+        from mixus.keys import info, rotation, service
+
+        rules = service.Rules(settings.keys_per_user, settings.endless_keys)
+        wanted = rotation.Rotation(
+            key_id,
+            overlap_of(overlap),
+            None if not scope else scopes_of(scope),
+            expires=None if expires is None else expiry_of(expires),
+        )
+        with database.transaction() as tx:
+            secret, key = rotation.rotate(tx, pepper, wanted, Actor(None), utc_now(), rules)
+            old = info.describe(tx, key_id)
+        print_secret(secret, key)
+        print(f"Its predecessor {old.id} works until {said(old.expires_at)}.", file=sys.stderr)
+
+
+@app.command()
+def edit(
+    key_id: KeyId,
+    name: Annotated[str | None, typer.Option(help="What it is for, up to 80 characters.")] = None,
+    description: Annotated[str | None, typer.Option(help="Up to 500 characters.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="Fewer than it has: a key is never widened.")
+    ] = None,
+) -> None:
+    """Rename, describe or narrow a key."""
     with local.data() as (_, database, _):
         from mixus.core.clock import utc_now
         from mixus.core.events import Actor
         from mixus.keys import service
 
+        wanted = service.KeyChange(name, description, None if not scope else scopes_of(scope))
         with database.transaction() as tx:
-            key = service.revoke(tx, Actor(None), key_id, utc_now(), reason)
-        print(f"Revoked the key {key.id} ({key.name}) of {key.owner_email}.", file=sys.stderr)
+            key = service.change(tx, key_id, wanted, Actor(None), utc_now())
+        print(f"Changed the key {key.id} ({key.name}): {','.join(key.scopes)}.", file=sys.stderr)
+
+
+@app.command()
+def disable(key_id: KeyId) -> None:
+    """Refuse a key from its next request on, until it is enabled; it keeps its place."""
+    _switch(key_id, "disable")
+
+
+@app.command()
+def enable(key_id: KeyId) -> None:
+    """Accept a disabled key again."""
+    _switch(key_id, "enable")
+
+
+@app.command()
+def usage(key_id: KeyId, as_json: JsonOption = False) -> None:
+    """How a key was used: by day, by route and outcome, and which scopes nobody needed."""
+    with local.data() as (_, database, _):
+        from mixus.core.clock import utc_now
+        from mixus.keys import info, report
+        from mixus.server.api.key_schemas import usage_document
+
+        now = utc_now()
+        with database.snapshot() as tx:
+            key = info.describe(tx, key_id)
+            document = usage_document(key, report.usage_of(tx, key, now), now)
+            document["isBalanced"] = key.id not in report.unbalanced_keys(tx)
+        if as_json:
+            print_json(document)
+        else:
+            print_usage(document)
 
 
 @app.command()
@@ -99,79 +198,20 @@ def check() -> None:
     print("The key is whole and its checksum fits; only the server knows whether it is active.")
 
 
+def _switch(key_id: str, verb: str) -> None:
+    with local.data() as (_, database, _):
+        from mixus.core.clock import utc_now
+        from mixus.core.events import Actor
+        from mixus.keys import service
+
+        with database.transaction() as tx:
+            key = getattr(service, verb)(tx, key_id, Actor(None), utc_now())
+        print(f"The key {key.id} ({key.name}) is {key.state(utc_now())}.", file=sys.stderr)
+
+
 def _read_key() -> str:
     if sys.stdin.isatty():
         from getpass import getpass
 
         return getpass("Key: ")
     return sys.stdin.readline().rstrip("\r\n")
-
-
-def _owner(tx: "Transaction", email: str) -> "Account":
-    from mixus.accounts import service
-    from mixus.core.errors import NotFound
-
-    owner = service.find_by_email(tx, email)
-    if owner is None:
-        raise NotFound("There is no account with this e-mail; make it with `mixus user create EMAIL`.")
-    return owner
-
-
-def _scopes(words: "Sequence[str]") -> "list[Scope]":
-    from mixus.accounts.principal import Scope
-    from mixus.core.errors import Invalid
-
-    try:
-        return [Scope(word) for word in words]
-    except ValueError as error:
-        raise Invalid(f"A scope is one of {', '.join(Scope)}.", field="scopes") from error
-
-
-def _expiry(text: str) -> "timedelta | datetime | None":
-    from datetime import UTC, datetime, timedelta
-
-    from mixus.core.errors import Invalid
-
-    if text == "never":
-        return None
-    days = re.fullmatch(r"([0-9]{1,4})d", text)
-    if days is not None:
-        return timedelta(days=int(days[1]))
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise Invalid("Write --expires as 90d or as a day like 2027-01-31.", field="expires") from error
-
-
-def _print_lines(keys: "list[KeyInfo]", now: "datetime") -> None:
-    for key in keys:
-        scopes = ",".join(key.scopes)
-        print(
-            f"{key.id}  {key.masked}  {key.state(now):<8}  {_shown(key.expires_at)}  {scopes}  "
-            f"{key.owner_email}  {key.name}"
-        )
-    if not keys:
-        print("There are no keys yet; make one with `mixus keys create`.", file=sys.stderr)
-
-
-def _json(key: "KeyInfo", now: "datetime") -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "key": key.masked,
-        "state": key.state(now),
-        "owner": key.owner_email,
-        "name": key.name,
-        "description": key.description,
-        "scopes": key.scopes,
-        "createdAt": _shown(key.created_at),
-        "expiresAt": _shown(key.expires_at),
-        "revokedAt": _shown(key.revoked_at),
-        "revokedBy": key.revoked_by,
-        "revokeReason": key.revoke_reason,
-    }
-
-
-def _shown(moment: "datetime | None") -> str | None:
-    from mixus.core.clock import shown
-
-    return None if moment is None else shown(moment)

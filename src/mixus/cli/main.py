@@ -16,8 +16,9 @@ COMMANDS = {
     "serve": ("mixus.cli.serve", "serve", "Serve the API, with a worker in the same process."),
     "worker": ("mixus.cli.serve", "worker", "Run a worker alone, beside servers on the same Postgres."),
     "db": ("mixus.cli.database", "app", "Upgrade or check the database."),
-    "user": ("mixus.cli.users", "app", "Make accounts on the server's own data."),
+    "user": ("mixus.cli.users", "app", "Make, list and change accounts on the server's own data."),
     "keys": ("mixus.cli.keys", "app", "Make, list, check and revoke API keys on the server's own data."),
+    "audit": ("mixus.cli.audit", "app", "List or export who did what, on the server's own data."),
     "eval": ("mixus.cli.eval", "app", "Create, follow and decide evaluations over HTTP."),
 }
 

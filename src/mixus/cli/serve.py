@@ -17,7 +17,7 @@ import uvicorn
 from dbos import error as engine_errors
 from fastapi import FastAPI
 
-from mixus.accounts import service as accounts
+from mixus.accounts import links
 from mixus.agents import provider_keys
 from mixus.agents.catalog import Catalog
 from mixus.agents.tools.builtin import BUILT_IN
@@ -25,6 +25,7 @@ from mixus.agents.tools.registry import Registry
 from mixus.cli import logs
 from mixus.cli import settings as cli_settings
 from mixus.cli.database import DataOption, open_database, prepare
+from mixus.core.clock import utc_now
 from mixus.core.database import Database
 from mixus.core.errors import Invalid, Misconfigured
 from mixus.core.settings import Settings
@@ -32,6 +33,7 @@ from mixus.evals.tasks import NewTask
 from mixus.keys import pepper as peppers
 from mixus.server.app import create_app
 from mixus.worker.engine import Engine
+from mixus.worker.schedule import schedule
 
 BACKLOG = 2048
 # Long polls and event streams are cut after this; their clients come back to the next server.
@@ -99,7 +101,7 @@ def build(settings: Settings, tools: Registry = BUILT_IN) -> Service:
         catalog = Catalog(settings.model, tools, may_spend="model" in settings.model_fields_set)
         require_model(catalog)
         app = create_app(settings, database, pepper, catalog)
-        engine = Engine(database, catalog)
+        engine = Engine(database, catalog, schedule(database, settings), settings.running_per_user)
         return Service(settings, database, app, engine, resources.pop_all())
 
 
@@ -118,7 +120,8 @@ def run(service: Service, listener: socket.socket, *, with_worker: bool = True) 
     with service.resources:
         if with_worker:
             start(service)
-        server = AnnouncedServer(_server_config(service.app), lambda: announce(service, listener))
+        config = _server_config(service.app, service.settings.trusted_proxies)
+        server = AnnouncedServer(config, lambda: announce(service, listener))
         server.run(sockets=[listener])
 
 
@@ -188,7 +191,7 @@ def stop_on_signals() -> None:
         signal.signal(number, lambda _number, _frame: sys.exit(0))
 
 
-def _server_config(app: FastAPI) -> uvicorn.Config:
+def _server_config(app: FastAPI, trusted_proxies: str | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -198,7 +201,8 @@ def _server_config(app: FastAPI) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=trusted_proxies is not None,
+        forwarded_allow_ips=trusted_proxies,
         timeout_graceful_shutdown=GRACE_SECONDS,
         backlog=BACKLOG,
     )
@@ -206,11 +210,14 @@ def _server_config(app: FastAPI) -> uvicorn.Config:
 
 def _first_start_lines(service: Service) -> list[str]:
     with service.database.transaction() as tx:
-        if accounts.list_accounts(tx):
-            return []
+        token = links.make_for_first_account(tx, utc_now())
+    if token is None:
+        return []
     place = f"MIXUS_DATA={service.settings.data.absolute()} " if service.settings.database_url is None else ""
     return [
         "There is no account yet. In another terminal:",
         f"  {place}mixus user create you@example.org --admin",
         f"  {place}mixus keys create --user you@example.org --name first --scope eval:manage",
+        "Or over HTTP, once, within 24 hours: POST /api/links/redeem with e-mail, password and the token",
+        f"  {token}",
     ]

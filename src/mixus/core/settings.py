@@ -1,12 +1,16 @@
 """Every setting of a deployment, read once from the environment or a file and never changed."""
 
+from email.message import EmailMessage
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mixus.core.database import sqlite_url
+
+MAIL_SCHEMES = ("smtp", "smtp+starttls", "smtps")
 
 
 class Settings(BaseSettings):
@@ -55,6 +59,31 @@ class Settings(BaseSettings):
             raise ValueError("must start with http:// or https://")
         return value and value.rstrip("/")
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_a_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_mail_server(value.get_secret_value()):
+            raise ValueError(
+                "must be smtp://, smtp+starttls:// or smtps://, then user:password@ if it needs one (ASCII; "
+                "write @ : / # % as %40 %3A %2F %23 %25), the host and :port, and no more"
+            )
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_one_address(cls, value: str | None) -> str | None:
+        if value is not None and not _is_one_sender(value):
+            raise ValueError("must be one address, such as mixus@example.org or Mixus <mixus@example.org>")
+        return value
+
+    @property
+    def missing_for_mail(self) -> list[str]:
+        """Variables without which no mail leaves; none where nobody has begun to set mail up."""
+        if self.smtp_url is None and self.mail_from is None:
+            return []
+        needed = {"smtp_url": self.smtp_url, "mail_from": self.mail_from, "public_url": self.public_url}
+        return [f"MIXUS_{name.upper()}" for name, value in needed.items() if value is None]
+
     @cached_property
     def store_url(self) -> str:
         return self.database_url or sqlite_url(self.data.absolute() / "mixus.db")
@@ -62,3 +91,25 @@ class Settings(BaseSettings):
     @cached_property
     def pepper_path(self) -> Path:
         return self.pepper_file or self.data / "pepper"
+
+
+def _is_mail_server(url: str) -> bool:
+    """Without saying why not: the parser's own words would quote parts of a password."""
+    try:
+        parts = urlsplit(url)
+        port, name = parts.port, (parts.hostname or "").encode("idna")
+    except ValueError:
+        return False
+    rest = f"{parts.path.removeprefix('/')}{parts.query}{parts.fragment}"
+    is_ascii = unquote(f"{parts.username}{parts.password}").isascii()
+    return parts.scheme in MAIL_SCHEMES and bool(name) and port != 0 and is_ascii and not rest
+
+
+def _is_one_sender(text: str) -> bool:
+    message = EmailMessage()
+    try:
+        message["From"] = text
+        domains = [address.domain.encode("idna") for address in message["From"].addresses]
+    except ValueError:
+        return False
+    return len(domains) == 1 and domains != [b""] and not message["From"].defects

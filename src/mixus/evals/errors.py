@@ -37,3 +37,11 @@ class NotTheReviewer(Forbidden):
 
 class NotTheOwner(Forbidden):
     code = "not-the-owner"
+
+
+class QueueFull(Conflict):
+    code = "queue-full"
+
+
+class WaitingFull(Conflict):
+    code = "waiting-full"

@@ -12,7 +12,8 @@ from mixus.accounts.principal import Principal, Scope
 from mixus.core import dispatch, events
 from mixus.core.database import Row, Transaction
 from mixus.core.ids import new_id
-from mixus.evals import access
+from mixus.evals import access, started
+from mixus.evals.capacity import CAPACITY, Capacity, require_queue, require_waiting_room
 from mixus.evals.errors import ExecutionFinished, ExecutionUnfinished
 from mixus.evals.lifecycle import (
     FINAL,
@@ -45,9 +46,13 @@ TASK_COLUMNS = (
 )
 
 
-def create_task(tx: Transaction, principal: Principal, task: NewTask, now: datetime) -> Row:
+def create_task(
+    tx: Transaction, principal: Principal, task: NewTask, now: datetime, capacity: Capacity = CAPACITY
+) -> Row:
     """Make an execution of the task and start it: it is queued when this transaction stands."""
     principal.require(Scope.CREATE)
+    require_queue(tx, principal.user_id, capacity)
+    require_waiting_room(tx, principal.user_id, capacity)
     return _start(tx, principal, _task_columns(principal, task), task.checkpoints, now)
 
 
@@ -75,16 +80,15 @@ def cancel(tx: Transaction, principal: Principal, execution_id: str, now: dateti
     """Cancel at once; a call in flight is ended after the commit."""
     principal.require(Scope.MANAGE)
     before = access.owned(tx, principal, execution_id)
-    entry = Entry("cancelled", {"by": principal.email})
-    row = apply(tx, Move(execution_id, [entry], to=Status.CANCELLED), now)
+    row = started.cancel(tx, execution_id, principal.email, principal.actor, now)
     if row is None:
         raise ExecutionFinished(f"This execution is already {before['status']} and cannot be cancelled.")
-    tx.after_commit(lambda: tx.dispatch.cancel([dispatch.workflow_id(execution_id, before["seq"])]))
-    events.record(tx, "execution.cancelled", execution_id, principal.actor, now)
     return row
 
 
-def retry(tx: Transaction, principal: Principal, execution_id: str, now: datetime) -> Row:
+def retry(
+    tx: Transaction, principal: Principal, execution_id: str, now: datetime, capacity: Capacity = CAPACITY
+) -> Row:
     """Run the same task again, as a new execution that names this one."""
     principal.require(Scope.MANAGE)
     before = access.owned(tx, principal, execution_id)
@@ -92,6 +96,7 @@ def retry(tx: Transaction, principal: Principal, execution_id: str, now: datetim
         raise ExecutionUnfinished(
             f"This execution is {before['status']}; cancel it first or wait until it has ended."
         )
+    require_queue(tx, before["user_id"], capacity)
     columns = {name: before[name] for name in TASK_COLUMNS}
     columns |= {"user_id": before["user_id"], "retry_of": execution_id}
     return _start(tx, principal, columns, _manual_checkpoints(tx, execution_id), now)

@@ -1,10 +1,11 @@
 """The pure rules of a key: how long it may live, what it may do, and which state it is in."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from mixus.accounts.principal import Role, Scope
+from mixus.accounts.principal import SCOPES_OF, Role, Scope
 
 
 class State(StrEnum):
@@ -12,16 +13,14 @@ class State(StrEnum):
     DISABLED = "disabled"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    # A rotation has given it a successor; it still works until its overlap ends.
+    REPLACED = "replaced"
 
 
 LIFETIME_DAYS: Final = (7, 30, 60, 90, 180, 365)
 LIFETIME: Final = timedelta(days=90)
 
-SCOPES_OF: Final = {
-    Role.ADMIN: frozenset(Scope),
-    Role.MEMBER: frozenset(Scope),
-    Role.VIEWER: frozenset({Scope.READ}),
-}
+OVERLAPS: Final = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
 
 # Times are datetimes in a service and whole milliseconds on the hot path; one rule serves both.
 Moment = TypeVar("Moment", datetime, int)
@@ -33,11 +32,16 @@ def state(
     """The most final state wins. A key that expires now has expired."""
     if revoked_at is not None:
         return State.REVOKED
-    if disabled_at is not None:
-        return State.DISABLED
     if expires_at is not None and now >= expires_at:
         return State.EXPIRED
+    if disabled_at is not None:
+        return State.DISABLED
     return State.ACTIVE
+
+
+def is_within(scopes: Collection[Scope], granted: Collection[Scope]) -> bool:
+    """Managing implies creating and reading."""
+    return Scope.MANAGE in granted or set(scopes) <= set(granted)
 
 
 def effective_scopes(scopes: frozenset[Scope], role: Role) -> frozenset[Scope]:

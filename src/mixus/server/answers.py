@@ -22,5 +22,5 @@ def success(document: Mapping[str, Any], status: int = 200) -> Json:
     return Json({"success": True, **document}, status)
 
 
-def page_of(page: Page[Document]) -> Json:
-    return success({"items": list(page.items), "nextCursor": page.next_cursor})
+def page_of(page: Page[Document], members: Mapping[str, Any] | None = None) -> Json:
+    return success({"items": list(page.items), "nextCursor": page.next_cursor, **(members or {})})

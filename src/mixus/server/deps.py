@@ -8,14 +8,15 @@ from typing import Annotated, Final, cast
 
 from fastapi import Depends, Path, Query, Request, Security
 from fastapi.concurrency import contextmanager_in_threadpool
-from fastapi.security import HTTPBearer, SecurityScopes
+from fastapi.security import APIKeyCookie, HTTPBearer, SecurityScopes
 from pydantic import AfterValidator
 
-from mixus.accounts.principal import Principal, Scope
+from mixus.accounts.principal import Principal, Scope, Via
 from mixus.core.clock import utc_now
 from mixus.core.database import Transaction
-from mixus.core.errors import NotFound, Unauthorized
+from mixus.core.errors import Forbidden, NotFound, Unauthorized
 from mixus.evals.access import missing, printable
+from mixus.keys.tokens import HOW_TO_SEND
 from mixus.server.services import Services
 from mixus.server.wire import NoQuery
 
@@ -24,6 +25,14 @@ _ID: Final = re.compile(r"[a-z]{3}_[0-9A-Za-z]{22}")
 bearer = HTTPBearer(
     scheme_name="key",
     description="A personal API key, `mxs_eval_…`; each operation names the scope that it needs.",
+    auto_error=False,
+)
+
+
+session = APIKeyCookie(
+    name="mixus_session",
+    scheme_name="session",
+    description="A sign-in; every request that changes something also needs the header `X-CSRF-Token`.",
     auto_error=False,
 )
 
@@ -39,6 +48,21 @@ class Call:
     now: datetime
 
 
+@dataclass(frozen=True)
+class OpenCall:
+    """One request of somebody whom nobody knows."""
+
+    request: Request
+    services: Services
+    tx: Transaction
+    now: datetime
+
+    @property
+    def network(self) -> str | None:
+        network: str | None = self.request.state.network
+        return network
+
+
 def services_of(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
@@ -47,7 +71,7 @@ def principal_of(request: Request) -> Principal:
     """Whom the edge let in; nobody, should a route ever stand outside of what it guards."""
     principal = getattr(request.state, "principal", None)
     if principal is None:
-        raise Unauthorized("Send your key in the header `Authorization: Bearer mxs_eval_…`.")
+        raise Unauthorized(f"The request has no key; {HOW_TO_SEND}.")
     return cast("Principal", principal)
 
 
@@ -55,9 +79,35 @@ async def caller(
     request: Request, scopes: SecurityScopes, _credentials: Annotated[object, Depends(bearer)]
 ) -> Principal:
     """Solved before the body is looked at: who may not ask is not told what is wrong with the question."""
+    return by_key(request, *scopes.scopes)
+
+
+def by_key(request: Request, *scopes: str) -> Principal:
+    """Whoever calls with a key that has these scopes; the use of the key is counted under them."""
     principal = principal_of(request)
-    for scope in scopes.scopes:
+    if principal.via is not Via.KEY:
+        raise Unauthorized(f"This address takes a key and no sign-in; {HOW_TO_SEND}.")
+    for scope in scopes:
+        request.scope["state"]["asked_scope"] = scope
         principal.require(Scope(scope))
+    return principal
+
+
+async def person(request: Request, _cookie: Annotated[object, Depends(session)]) -> Principal:
+    """Somebody who is signed in: no key, whatever its scopes, makes or changes keys and accounts."""
+    principal = principal_of(request)
+    if principal.via is not Via.SESSION:
+        raise Forbidden(
+            "Keys and accounts are managed by people who are signed in, or by commands on the server; "
+            "no key may.",
+            code="session-required",
+        )
+    return principal
+
+
+async def admin(principal: Annotated[Principal, Depends(person)]) -> Principal:
+    if not principal.is_admin:
+        raise Forbidden("Only admins may do this; ask one of them.", code="not-an-admin")
     return principal
 
 
@@ -96,6 +146,49 @@ async def look(
     return Call(request, principal, services_of(request), tx, moment)
 
 
+async def signed_in(
+    request: Request,
+    principal: Annotated[Principal, Depends(person)],
+    tx: Annotated[Transaction, Depends(transaction, scope="function")],
+    moment: Annotated[datetime, Depends(now)],
+) -> Call:
+    return Call(request, principal, services_of(request), tx, moment)
+
+
+async def signed_in_reading(
+    request: Request,
+    principal: Annotated[Principal, Depends(person)],
+    tx: Annotated[Transaction, Depends(snapshot, scope="function")],
+    moment: Annotated[datetime, Depends(now)],
+) -> Call:
+    return Call(request, principal, services_of(request), tx, moment)
+
+
+async def administering(
+    _admin: Annotated[Principal, Depends(admin)], call: Annotated[Call, Depends(signed_in)]
+) -> Call:
+    return call
+
+
+async def administering_reading(
+    _admin: Annotated[Principal, Depends(admin)], call: Annotated[Call, Depends(signed_in_reading)]
+) -> Call:
+    return call
+
+
+async def open_call(
+    request: Request,
+    tx: Annotated[Transaction, Depends(transaction, scope="function")],
+    moment: Annotated[datetime, Depends(now)],
+) -> OpenCall:
+    return OpenCall(request, services_of(request), tx, moment)
+
+
+SignedIn = Annotated[Call, Depends(signed_in)]
+SignedInReading = Annotated[Call, Depends(signed_in_reading)]
+Admin = Annotated[Call, Depends(administering)]
+AdminReading = Annotated[Call, Depends(administering_reading)]
+Open = Annotated[OpenCall, Depends(open_call)]
 Creating = Annotated[Call, Security(call, scopes=[Scope.CREATE.value])]
 Reading = Annotated[Call, Security(look, scopes=[Scope.READ.value])]
 Managing = Annotated[Call, Security(call, scopes=[Scope.MANAGE.value])]

@@ -62,6 +62,7 @@ TITLES: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content",
 }
+ABOUT_A_KEY: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 DATABASE_AWAY: Final = (
     sqlite3.OperationalError,
     sqlalchemy_errors.OperationalError,
@@ -75,10 +76,13 @@ def status_of(error: MixusError) -> HTTPStatus:
     return next(kinds, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def problem(error: MixusError, request_id: str) -> Response:
+def problem(error: MixusError, request_id: str, support: str | None = None) -> Response:
+    """`support` is whom the admin names for people whose key is refused."""
     status = status_of(error)
+    contact = {"support": support} if support and status in ABOUT_A_KEY else {}
     document = {
         **error.members,
+        **contact,
         "type": f"urn:mixus:error:{error.error_code}",
         "title": TITLES.get(status, status.phrase),
         "status": status.value,

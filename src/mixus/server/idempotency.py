@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import orjson
 from fastapi import Header
 
+from mixus.core.errors import Conflict
 from mixus.core.idempotency import Kept, Ticket, claim, keep
 from mixus.server.answers import Document, Json
 from mixus.server.deps import Call
@@ -39,6 +40,24 @@ def once(call: Call, key: str | None, body: Body | None, create: Callable[[], Do
         return Json(kept.body, kept.status, REPLAYED)
     document = create()
     keep(call.tx, ticket, Kept(201, document))
+    return Json(document, 201)
+
+
+def once_secret(call: Call, key: str | None, body: Body, create: Callable[[], tuple[str, Document]]) -> Json:
+    """201 with a secret, the first time only: what is kept is the id, which is all that a repeat is told."""
+    if key is None:
+        return Json(create()[1], 201)
+    ticket = Ticket(call.principal.user_id, key, _digest(call, body))
+    kept = claim(call.tx, ticket, call.now)
+    if kept is not None:
+        raise Conflict(
+            f"This request made the key {kept.body['keyId']} before, and a secret is shown once; "
+            "revoke that key and make another.",
+            code="already-created",
+            keyId=kept.body["keyId"],
+        )
+    key_id, document = create()
+    keep(call.tx, ticket, Kept(201, {"keyId": key_id}))
     return Json(document, 201)
 
 

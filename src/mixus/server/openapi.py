@@ -9,7 +9,7 @@ from mixus.server.errors import MEDIA_TYPE, TITLES
 
 PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 ALWAYS: Final = (400, 401, 500, 503)
-WITH_SCOPE: Final = (403, 422)
+WITH_SCOPE: Final = (403, 422, 429)
 WITH_BODY: Final = (413, 415)
 
 Responses = dict[int | str, dict[str, Any]]
@@ -32,6 +32,7 @@ class Problem(BaseModel):
     success: bool = Field(json_schema_extra={"const": False})
     code: str = Field(description="Stable, for programs.")
     requestId: str  # noqa: N815 - the name on the wire
+    support: str | None = Field(default=None, description="Whom to ask, with 401, 403 and 429, where set.")
     errors: list[FieldError] = Field(default_factory=list, description="With 422: each field in question.")
 
 

@@ -6,8 +6,13 @@ from anyio import CapacityLimiter
 
 from mixus.agents.catalog import Catalog
 from mixus.core.database import Database
+from mixus.core.limits import Limiter
 from mixus.core.settings import Settings
+from mixus.evals.capacity import Capacity
+from mixus.keys.pepper import Pepper
+from mixus.keys.service import Rules
 from mixus.server.authentication import Door
+from mixus.server.bookkeeper import Bookkeeper
 from mixus.server.watcher import Watcher
 
 # SQLite has one writer at a time; on Postgres half of the pool is left to reads and the engine.
@@ -24,8 +29,14 @@ class Services:
 
     settings: Settings
     database: Database
+    pepper: Pepper
+    limiter: Limiter
     door: Door
+    bookkeeper: Bookkeeper
     catalog: Catalog
+    rules: Rules
+    capacity: Capacity
+    running_per_user: int
     watcher: Watcher
     turns: CapacityLimiter
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -119,6 +119,13 @@ def _rfc3339(value: object) -> object:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("Input should be a time that there is in UTC.") from None
+
+
 def text(longest: int) -> Any:
     """From 1 to `longest` characters."""
     return StringConstraints(min_length=1, max_length=longest)
@@ -129,6 +136,6 @@ Email = Annotated[
 ]
 # Last in line, so that it looks first and the bounds before it still stand in the reference.
 DIGITS = BeforeValidator(_digits)
-Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_in_utc)]
 Limit = Annotated[int, Field(ge=1, le=200), DIGITS]
 Timestamp = Annotated[datetime, Field(strict=False)]

@@ -15,11 +15,11 @@ from mixus.core.ids import new_id
 from mixus.evals.progress import Leg
 from mixus.worker import leases
 from mixus.worker.bench import Bench
+from mixus.worker.schedule import FIRST_SECONDS, SECONDS, Schedule
 from mixus.worker.segment import run_segment
 
 logger = logging.getLogger(__name__)
 
-RUNNING_PER_USER = 10
 RUNNING_PER_WORKER = 40
 STOP_SECONDS = 10
 FORGETTING_SECONDS = 600.0
@@ -30,8 +30,16 @@ POLLING_SECONDS = {"sqlite": 0.1, "postgresql": 0.2}
 class Engine:
     """Owns the engine's threads. One per process: the engine underneath is a singleton."""
 
-    def __init__(self, database: Database, catalog: Catalog) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        schedule: Schedule | None = None,
+        running_per_user: int = 10,
+    ) -> None:
         self.database = database
+        self.running_per_user = running_per_user
+        self.schedule = schedule or Schedule()
         self.bench = Bench(database, catalog, clock.utc_now)
         # Two live processes with one id would each run the other's segments.
         self.worker_id = new_id("wrk")
@@ -51,7 +59,7 @@ class Engine:
         DBOS.launch()
         DBOS.register_queue(
             QUEUE,
-            partition_concurrency=RUNNING_PER_USER,
+            partition_concurrency=self.running_per_user,
             worker_concurrency=RUNNING_PER_WORKER,
             polling_interval_sec=POLLING_SECONDS[self.database.engine.dialect.name],
             on_conflict="always_update",
@@ -60,6 +68,7 @@ class Engine:
             self._repeat("leases", self._renew, leases.RENEWAL_SECONDS, self._stopped),
             self._repeat("takeover", self._sweep, leases.RENEWAL_SECONDS, self._stopping),
             self._repeat("forgetting", self._forget, FORGETTING_SECONDS, self._stopping),
+            self._repeat("schedule", self._look_after, SECONDS, self._stopping, first=FIRST_SECONDS),
         ]
 
     def stop(self) -> None:
@@ -70,7 +79,8 @@ class Engine:
         # Until here signs of life went on: a call that is given time to end must not be taken over.
         self._stopped.set()
         for thread in self._threads:
-            thread.join()
+            # A mail server that does not answer holds up no stop; what it was sent may be sent again.
+            thread.join(STOP_SECONDS)
         leases.release(self.database, self.worker_id, clock.utc_now())
 
     def _register(self) -> None:
@@ -105,11 +115,21 @@ class Engine:
         with self.database.transaction() as tx:
             idempotency.forget_old(tx, now)
 
+    def _look_after(self) -> None:
+        self.schedule.run(self._stopping)
+
     def _repeat(
-        self, name: str, act: Callable[[], None], seconds: float, until: threading.Event
+        self,
+        name: str,
+        act: Callable[[], None],
+        seconds: float,
+        until: threading.Event,
+        first: float | None = None,
     ) -> threading.Thread:
         def loop() -> None:
-            while not until.wait(seconds):
+            pause = seconds if first is None else first
+            while not until.wait(pause):
+                pause = seconds
                 try:
                     act()
                 except Exception:

@@ -17,8 +17,9 @@ from mixus.cli.users import app as users_app
 from mixus.core.clock import utc_now
 from mixus.core.database import Database
 from mixus.core.errors import Unauthorized
-from mixus.keys import pepper, tokens
+from mixus.keys import pepper, tokens, usage
 from mixus.keys.authenticate import authenticate
+from mixus.keys.usage import Cell, Last
 
 ADA = ("--user", "ada@example.org", "--name", "ci")
 
@@ -120,6 +121,90 @@ def test_nobody_gets_a_key_without_an_account(mixus: Mixus) -> None:
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.count("\n") == 1
     assert "mixus user create" in refused.stderr
+
+
+def test_a_rotation_prints_the_successor_alone_and_says_until_when_both_work(mixus: Mixus) -> None:
+    old = key_of(mixus)
+    (key,) = listed(mixus)
+    made = mixus("keys", "rotate", str(key["id"]), "--overlap", "24h")
+    assert made.exit_code == 0
+    secret = made.stdout.removesuffix("\n")
+    assert tokens.check(secret) is None
+    assert secret != old
+    assert f"Its predecessor {key['id']} works until" in made.stderr
+    assert [each["state"] for each in listed(mixus)] == ["replaced", "active"]
+    assert listed(mixus)[0]["replacedBy"] == listed(mixus)[1]["id"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--overlap", "2h"], "0, 1h, 24h or 7d"),
+        (["--overlap", "1h", "--scope", "eval:manage"], "never widens"),
+        (["--overlap", "1h", "--expires", "soon"], "--expires"),
+    ],
+)
+def test_a_wrong_rotation_is_one_sentence_and_changes_nothing(
+    mixus: Mixus, options: list[str], sentence: str
+) -> None:
+    key_of(mixus)
+    (key,) = listed(mixus)
+    done = mixus("keys", "rotate", str(key["id"]), *options)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert listed(mixus) == [key]
+
+
+def test_a_key_is_renamed_narrowed_disabled_and_enabled(mixus: Mixus) -> None:
+    key_of(mixus, "--scope", "eval:read", "--allow-live")
+    key_id = str(listed(mixus)[0]["id"])
+    assert listed(mixus)[0]["allowLive"] is True
+    edited = mixus("keys", "edit", key_id, "--name", "nightly", "--scope", "eval:read")
+    assert "nightly" in edited.stderr
+    (key,) = listed(mixus)
+    assert (key["name"], key["scopes"]) == ("nightly", ["eval:read"])
+    assert mixus("keys", "edit", key_id, "--scope", "eval:manage").exit_code == 2
+    assert "is disabled" in mixus("keys", "disable", key_id).stderr
+    assert mixus("keys", "disable", key_id).exit_code == 1
+    assert "is active" in mixus("keys", "enable", key_id).stderr
+
+
+def test_revoking_prints_a_receipt(mixus: Mixus) -> None:
+    key_of(mixus)
+    key_id = str(listed(mixus)[0]["id"])
+    done = mixus("keys", "revoke", key_id, "--reason", "leaked", "--json")
+    receipt = json.loads(done.stdout)
+    assert (receipt["state"], receipt["revokeReason"], receipt["executions"]) == ("revoked", "leaked", [])
+    assert receipt["lastUsed"] is None
+
+
+def test_the_use_of_a_key_is_shown(mixus: Mixus, database: Database) -> None:
+    key_of(mixus)
+    key_id = str(listed(mixus)[0]["id"])
+    books = usage.Usage()
+    books.note(Cell(key_id, 20_000, "GET /api/eval/executions", 200, "", "eval:read"), Last(0, None, "curl"))
+    with database.transaction() as tx:
+        usage.write(tx, books.writer_id, books.take(), utc_now())
+    shown = mixus("keys", "usage", key_id).stdout
+    assert "GET /api/eval/executions" in shown
+    assert "2024-10-04" in shown
+    document = json.loads(mixus("keys", "usage", key_id, "--json").stdout)
+    assert (document["requests"], document["isBalanced"]) == (1, True)
+
+
+def test_the_eleventh_active_key_is_refused_and_the_limit_can_be_set(
+    mixus: Mixus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(10):
+        key_of(mixus)
+    refused = mixus("keys", "create", *ADA, "--scope", "eval:read")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "10 active keys" in refused.stderr
+    monkeypatch.setenv("MIXUS_KEYS_PER_USER", "11")
+    monkeypatch.setenv("MIXUS_ENDLESS_KEYS", "true")
+    endless = mixus("keys", "create", *ADA, "--scope", "eval:read", "--expires", "never")
+    assert endless.exit_code == 0
+    assert "without an end" in endless.stderr
 
 
 def test_accounts_are_made_once_and_listed(mixus: Mixus) -> None:

@@ -16,8 +16,8 @@ from mixus.core.database import Database, sqlite_url
 from mixus.core.errors import BadRequest, Unauthorized
 from mixus.keys import service, tokens
 from mixus.keys.authenticate import authenticate
+from mixus.keys.info import KeyInfo
 from mixus.keys.pepper import Pepper
-from mixus.keys.service import KeyInfo
 from mixus.keys.tables import keys
 
 MILLISECOND = timedelta(milliseconds=1)

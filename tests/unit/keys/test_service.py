@@ -15,8 +15,8 @@ from mixus.accounts.principal import Role, Scope
 from mixus.core.database import Database
 from mixus.core.errors import Conflict, Invalid, Misconfigured, NotFound
 from mixus.core.events import Actor, events
+from mixus.keys import info, service, tokens
 from mixus.keys import pepper as peppers
-from mixus.keys import service, tokens
 from mixus.keys.lifecycle import State
 from mixus.keys.pepper import Pepper
 from mixus.keys.service import NewKey
@@ -30,12 +30,12 @@ def refusal(database: Database, **changes: Any) -> Invalid:
     with pytest.raises(Invalid) as refused:
         made(database, **changes)
     with database.transaction() as tx:
-        assert service.list_keys(tx) == []
+        assert info.list_keys(tx) == []
         assert tx.execute(select(events)).all() == []
     return refused.value
 
 
-def made(database: Database, **changes: Any) -> service.KeyInfo:
+def made(database: Database, **changes: Any) -> info.KeyInfo:
     with database.transaction() as tx:
         owner = create_account(tx)
         return service.create(tx, PEPPER, replace(NEW, user_id=owner.id, **changes), NOBODY, NOW)[1]
@@ -46,7 +46,7 @@ def test_a_new_key_is_described_without_its_secret(database: Database) -> None:
         owner = create_account(tx)
         new = NewKey(owner.id, "  nightly  ", [Scope.READ, Scope.CREATE, Scope.READ], "for the build")
         secret, key = service.create(tx, PEPPER, new, NOBODY, NOW)
-        assert service.list_keys(tx) == [key] == [service.describe(tx, key.id)]
+        assert info.list_keys(tx) == [key] == [info.describe(tx, key.id)]
     assert (key.owner_email, key.name, key.description) == ("ada@example.org", "nightly", "for the build")
     assert key.scopes == (Scope.CREATE, Scope.READ)
     assert (key.created_at, key.expires_at) == (NOW, NOW + timedelta(days=90))
@@ -71,8 +71,8 @@ def test_keys_are_listed_oldest_first_of_one_account_or_of_all(database: Databas
         ada, bob = create_account(tx, "ada@example.org"), create_account(tx, "bob@example.org")
         later = create_key(tx, ada, now=NOW + timedelta(seconds=1))[1]
         first, of_bob = create_key(tx, ada)[1], create_key(tx, bob, now=NOW + timedelta(seconds=2))[1]
-        assert service.list_keys(tx) == [first, later, of_bob]
-        assert service.list_keys(tx, bob.id) == [of_bob]
+        assert info.list_keys(tx) == [first, later, of_bob]
+        assert info.list_keys(tx, bob.id) == [of_bob]
 
 
 def test_a_key_is_revoked_once_and_for_ever(database: Database) -> None:
@@ -85,7 +85,7 @@ def test_a_key_is_revoked_once_and_for_ever(database: Database) -> None:
         with pytest.raises(Conflict, match=r"2026-11-23T10:00:00\.000Z") as refused:
             service.revoke(tx, NOBODY, key.id, later)
         assert refused.value.error_code == "already-revoked"
-        assert service.describe(tx, key.id) == revoked
+        assert info.describe(tx, key.id) == revoked
 
 
 def test_of_rival_revocations_one_wins(database: Database) -> None:
@@ -139,6 +139,7 @@ def test_every_creation_and_revocation_is_in_the_audit(database: Database) -> No
             "name": "ci",
             "description": "",
             "scopes": ["eval:create"],
+            "allowLive": False,
             "expiresAt": "2027-02-21T10:00:00.000Z",
         },
     }

@@ -133,7 +133,8 @@ def create_task_agent(call: Creating, body: CreateTask, idempotency_key: Idempot
 
     def create() -> Document:
         task = call.services.catalog.prepare(body.task(call.services.catalog.default_model))
-        return created(call, service.create_task(call.tx, call.principal, task, call.now))
+        row = service.create_task(call.tx, call.principal, task, call.now, call.services.capacity)
+        return created(call, row)
 
     return once(call, idempotency_key, body, create)
 

@@ -16,9 +16,12 @@ from mixus.server.api.documents import trace_entry
 from mixus.server.deps import BARE, ExecutionId, Reader, Served, services_of
 from mixus.server.openapi import refusals
 from mixus.server.reading import read
+from mixus.server.services import Services
 from mixus.server.watcher import IsNews
 
 KEEP_ALIVE_SECONDS: Final = 15.0
+# A key that was revoked is noticed within this time, and a stream of it ended.
+RECHECK_SECONDS: Final = 5.0
 ENTRIES_AT_ONCE: Final = 100
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 HEADERS: Final = {"X-Accel-Buffering": "no"}
@@ -53,15 +56,26 @@ async def follow_trace(
 ) -> EventStream:
     """`id` is an entry's number, `event` its kind, `data` the entry. Ends with `closed` and a reason."""
     await read(services.database, queries.status_rows, services.database, principal, execution_id)
-    return EventStream(_events(request, execution_id, int(last_event_id or 0)), headers=HEADERS)
+    entries = _events(request, execution_id, int(last_event_id or 0))
+    return EventStream(_counted(services, principal, entries), headers=HEADERS)
+
+
+async def _counted(
+    services: Services, principal: Principal, entries: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """The owner of the key is told how many streams are open with it."""
+    with services.bookkeeper.usage.stream(principal.credential_id):
+        async for entry in entries:
+            yield entry
 
 
 async def _events(request: Request, execution_id: str, after: int) -> AsyncIterator[bytes]:
-    """Each round asks again who is calling and what he may see; none is longer than a keep-alive."""
+    """Each round asks again who is calling and what he may see."""
     services = services_of(request)
+    quiet_seconds = 0.0
     while True:
         try:
-            principal = await services.door.admit(request.scope)
+            principal = await services.door.recognise(request.scope)
             row, entries = await read(
                 services.database, _look, services.database, principal, execution_id, after
             )
@@ -74,9 +88,12 @@ async def _events(request: Request, execution_id: str, after: int) -> AsyncItera
         if not entries and row["status"] in FINAL:
             yield _closed(None)
             return
-        if not entries and not await services.watcher.wait(
-            execution_id, _is_beyond(after), KEEP_ALIVE_SECONDS
-        ):
+        if entries or await services.watcher.wait(execution_id, _is_beyond(after), RECHECK_SECONDS):
+            quiet_seconds = 0.0
+            continue
+        quiet_seconds += RECHECK_SECONDS
+        if quiet_seconds >= KEEP_ALIVE_SECONDS:
+            quiet_seconds = 0.0
             yield KEEP_ALIVE
 
 

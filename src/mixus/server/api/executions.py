@@ -127,7 +127,7 @@ def retry_execution(
     """From a final state only; the new execution names this one in `retryOf`."""
 
     def retry() -> Document:
-        row = service.retry(call.tx, call.principal, execution_id, call.now)
+        row = service.retry(call.tx, call.principal, execution_id, call.now, call.services.capacity)
         return created(call, row) | {"retryOf": execution_id}
 
     return once(call, idempotency_key, body, retry)

@@ -25,6 +25,7 @@ class Health(BaseModel):
 
 class Readiness(BaseModel):
     status: Literal["ready"]
+    warnings: list[str]
 
 
 @router.get("/healthz", response_model=Health, responses=problems(500), summary="The process lives")
@@ -36,9 +37,11 @@ async def health() -> Json:
     "/readyz", response_model=Readiness, responses=problems(500, 503), summary="Database and engine answer"
 )
 def readiness(services: Served) -> Json:
-    """503 says which part is away."""
+    """503 says which part is away. A warning says what is set up by half, and does not work."""
     require_ready(services.database)
-    return Json({"status": "ready"})
+    missing = services.settings.missing_for_mail
+    warnings = [f"No mail leaves until {' and '.join(missing)} is set."] if missing else []
+    return Json({"status": "ready", "warnings": warnings})
 
 
 def require_ready(database: Database) -> None:

@@ -202,13 +202,3 @@ class TracePage(Succeeded):
     items: list[TraceEntry]
     next_cursor: str | None
     rehearsal: bool
-
-
-class KeyAnswer(Succeeded):
-    id: str
-    name: str
-    description: str
-    masked: str
-    scopes: list[str]
-    created_at: Timestamp
-    expires_at: Timestamp | None

@@ -1,0 +1,55 @@
+"""How many executions a person may have queued and waiting, counted in rows: no place can leak."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from mixus.accounts.tables import accounts
+from mixus.core.database import Transaction
+from mixus.evals.errors import QueueFull, WaitingFull
+from mixus.evals.lifecycle import Status
+from mixus.evals.tables import executions
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Of one account. How many run at once is the engine's to keep."""
+
+    queued: int = 100
+    waiting: int = 1000
+
+
+CAPACITY = Capacity()
+
+
+def require_queue(tx: Transaction, user_id: str, capacity: Capacity) -> None:
+    """Room for one more in the queue. Rivals of the same person wait here, one after another."""
+    statement = select(accounts.c.id).where(accounts.c.id == user_id)
+    tx.execute(statement.with_for_update(key_share=True))
+    if _count(tx, user_id, Status.QUEUED) >= capacity.queued:
+        raise QueueFull(
+            f"{capacity.queued} executions are queued, which is the most; try again when some have started."
+        )
+
+
+def require_waiting_room(tx: Transaction, user_id: str, capacity: Capacity) -> None:
+    """Fewer waiting for a human than may. Those that already run may all come to wait beyond it."""
+    if _count(tx, user_id, Status.AWAITING) >= capacity.waiting:
+        raise WaitingFull(
+            f"{capacity.waiting} executions wait for a human, which is the most; have some decided first."
+        )
+
+
+def count_by_status(tx: Transaction, user_id: str) -> dict[Status, int]:
+    """Executions of this person; a status that none is in is missing."""
+    statement = (
+        select(executions.c.status, func.count().label("number"))
+        .where(executions.c.user_id == user_id)
+        .group_by(executions.c.status)
+    )
+    return {row.status: int(row.number) for row in tx.execute(statement)}
+
+
+def _count(tx: Transaction, user_id: str, status: Status) -> int:
+    statement = select(func.count()).where(executions.c.user_id == user_id, executions.c.status == status)
+    return int(tx.execute(statement).scalar_one())

@@ -1,0 +1,188 @@
+"""How often each key is used, for what and from where: counted in memory, written in batches.
+
+A batch has a number, so that one whose commit was not answered is written again and counted once.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Insert, case, delete, insert
+from sqlalchemy.dialects.postgresql import insert as insert_postgres
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from mixus.core import clock
+from mixus.core.database import Transaction
+from mixus.core.ids import new_id
+from mixus.keys.tables import key_streams, key_usage, key_use, usage_writers
+
+MS_PER_DAY: Final = 86_400_000
+LONGEST_AGENT: Final = 200
+# How many rounds without news a process with open streams stays silent.
+STREAM_ROUNDS: Final = 5
+
+
+class Cell(NamedTuple):
+    """What is counted together. `refusal` says why the key itself was refused, and is empty otherwise."""
+
+    key_id: str
+    day: int
+    route: str
+    status: int
+    refusal: str
+    scope: str | None
+
+
+class Last(NamedTuple):
+    at_ms: int
+    network: str | None
+    agent: str | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one process counted since its last batch."""
+
+    number: int
+    counts: Mapping[Cell, int]
+    used: Mapping[str, Last]
+    refused: Mapping[str, Last]
+    streams: Mapping[str, int]
+
+
+@dataclass
+class Usage:
+    """The counts of one process. Any thread may count; one writes."""
+
+    writer_id: str = field(default_factory=lambda: new_id("wrk"))
+    _number: int = 0
+    _counts: dict[Cell, int] = field(default_factory=dict)
+    _used: dict[str, Last] = field(default_factory=dict)
+    _refused: dict[str, Last] = field(default_factory=dict)
+    _streams: dict[str, int] = field(default_factory=dict)
+    _told_streams: dict[str, int] = field(default_factory=dict)
+    _idle_rounds: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, cell: Cell, last: Last) -> None:
+        """One request that was answered. Costs about a microsecond."""
+        with self._lock:
+            self._counts[cell] = self._counts.get(cell, 0) + 1
+            (self._refused if cell.refusal else self._used)[cell.key_id] = last
+
+    @contextmanager
+    def stream(self, key_id: str) -> Iterator[None]:
+        """For as long as a stream or a held poll of this key is open."""
+        with self._lock:
+            self._streams[key_id] = self._streams.get(key_id, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._streams[key_id] -= 1
+                if not self._streams[key_id]:
+                    del self._streams[key_id]
+
+    def is_due(self) -> bool:
+        """Whether there is something to write. Open streams are told again now and then: they may be lost."""
+        with self._lock:
+            self._idle_rounds += 1
+            is_silent = bool(self._streams) and self._idle_rounds >= STREAM_ROUNDS
+            return bool(self._counts) or self._streams != self._told_streams or is_silent
+
+    def take(self) -> Batch:
+        """All that was counted since the last time; the caller writes it until it stands."""
+        with self._lock:
+            self._number += 1
+            batch = Batch(self._number, self._counts, self._used, self._refused, dict(self._streams))
+            self._counts, self._used, self._refused = {}, {}, {}
+            self._told_streams, self._idle_rounds = dict(self._streams), 0
+        return batch
+
+
+def day_of(at_ms: int) -> int:
+    """Days since 1970-01-01 UTC."""
+    return at_ms // MS_PER_DAY
+
+
+def write(tx: Transaction, writer_id: str, batch: Batch, now: datetime) -> bool:
+    """Add the batch up with what stands; False when it stood already.
+
+    Rows are touched in one order by every process, so that no two wait for each other.
+    """
+    if not _is_first(tx, writer_id, batch.number, now):
+        return False
+    for cell in sorted(batch.counts, key=str):
+        _add_cell(tx, cell, batch.counts[cell])
+    for key_id in sorted({cell.key_id for cell in batch.counts}):
+        _add_totals(tx, key_id, batch)
+    tx.execute(delete(key_streams).where(key_streams.c.writer_id == writer_id))
+    if batch.streams:
+        rows = [{"writer_id": writer_id, "key_id": key_id, "count": n} for key_id, n in batch.streams.items()]
+        tx.execute(insert(key_streams), rows)
+    return True
+
+
+def upsert(tx: Transaction, table: Any) -> Any:
+    """An insert that can say `on conflict`, of the database at hand."""
+    return insert_sqlite(table) if tx.connection.dialect.name == "sqlite" else insert_postgres(table)
+
+
+def _is_first(tx: Transaction, writer_id: str, number: int, now: datetime) -> bool:
+    statement = upsert(tx, usage_writers).values(id=writer_id, batch=number, at=now)
+    excluded = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"batch": excluded.batch, "at": excluded.at},
+        where=usage_writers.c.batch < excluded.batch,
+    )
+    return tx.execute(statement.returning(usage_writers.c.id)).one_or_none() is not None
+
+
+def _add_cell(tx: Transaction, cell: Cell, count: int) -> None:
+    statement = upsert(tx, key_usage).values(**cell._asdict(), count=count)
+    tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["key_id", "day", "route", "status", "refusal"],
+            set_={"count": key_usage.c.count + statement.excluded.count, "scope": statement.excluded.scope},
+        )
+    )
+
+
+def _add_totals(tx: Transaction, key_id: str, batch: Batch) -> None:
+    mine = [(cell, count) for cell, count in batch.counts.items() if cell.key_id == key_id]
+    values: dict[str, Any] = {
+        "key_id": key_id,
+        "accepted": sum(count for cell, count in mine if not cell.refusal),
+        "refused": sum(count for cell, count in mine if cell.refusal),
+        **_last("last_used", batch.used.get(key_id)),
+        **_last("last_refused", batch.refused.get(key_id)),
+    }
+    statement = upsert(tx, key_use).values(**values)
+    tx.execute(statement.on_conflict_do_update(index_elements=["key_id"], set_=_merged(statement)))
+
+
+def _last(prefix: str, last: Last | None) -> dict[str, Any]:
+    return {
+        f"{prefix}_at": None if last is None else clock.from_ms(last.at_ms),
+        f"{prefix}_network": None if last is None else last.network,
+        f"{prefix}_agent": None if last is None else last.agent,
+    }
+
+
+def _merged(statement: Insert) -> dict[str, ColumnElement[Any]]:
+    """Sums add up, and the last use never goes back: another process may have written a later one."""
+    new: Any = statement.excluded  # type: ignore[attr-defined] # both dialects' inserts have it
+    values: dict[str, ColumnElement[Any]] = {
+        "accepted": key_use.c.accepted + new.accepted,
+        "refused": key_use.c.refused + new.refused,
+    }
+    for prefix in ("last_used", "last_refused"):
+        at = key_use.c[f"{prefix}_at"]
+        is_later = new[f"{prefix}_at"].is_not(None) & (at.is_(None) | (new[f"{prefix}_at"] >= at))
+        for name in (f"{prefix}_at", f"{prefix}_network", f"{prefix}_agent"):
+            values[name] = case((is_later, new[name]), else_=key_use.c[name])
+    return values

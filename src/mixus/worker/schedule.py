@@ -1,0 +1,75 @@
+"""What is looked after by the clock: notices, and the mails that follow from events."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from mixus.accounts import links, sessions
+from mixus.core import clock, limits
+from mixus.core.database import Database
+from mixus.core.settings import Settings
+from mixus.keys import notices, report
+from mixus.worker import deliveries, postman
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 30.0
+FIRST_SECONDS = 1.0
+# Of any rate: that of sign-ins by address.
+LONGEST_WINDOW_SECONDS = 3600
+
+# Does one small piece of work in transactions of its own; whether there may be more.
+Job = Callable[[datetime], bool]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The jobs by name, in order. Every process may run all of them: they compete in the database."""
+
+    jobs: Mapping[str, Job] = field(default_factory=dict)
+
+    def run(self, stopping: threading.Event) -> None:
+        """All that is due now, piece by piece until it is time to stop."""
+        for name, job in self.jobs.items():
+            try:
+                while not stopping.is_set() and job(clock.utc_now()):
+                    pass
+            except Exception:
+                # One that fails holds up none of the others, and is tried again at the next round.
+                logger.exception("%s failed; trying again", name)
+
+
+def schedule(database: Database, settings: Settings) -> Schedule:
+    jobs: dict[str, Job] = {
+        "notices of keys": partial(give_notices, database),
+        "roll-up of usage": partial(roll_up, database),
+        "forgetting": partial(forget, database),
+    }
+    post = postman.employ(settings)
+    if post is not None:
+        jobs["planning of mails"] = partial(deliveries.plan_mails, database)
+        jobs["delivery of mails"] = partial(deliveries.deliver_mail, database, post)
+    return Schedule(jobs)
+
+
+def give_notices(database: Database, now: datetime) -> bool:
+    with database.transaction() as tx:
+        return notices.give_due(tx, now) > 0
+
+
+def roll_up(database: Database, now: datetime) -> bool:
+    with database.transaction() as tx:
+        report.roll_up(tx, now)
+    return False
+
+
+def forget(database: Database, now: datetime) -> bool:
+    """Rates that nobody uses any more, and sign-ins and links that are long over."""
+    with database.transaction() as tx:
+        limits.forget_idle(tx, LONGEST_WINDOW_SECONDS)
+        sessions.forget_old(tx, now)
+        links.forget_old(tx, now)
+    return False

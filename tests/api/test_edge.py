@@ -239,7 +239,7 @@ def test_mail_that_is_set_up_by_half_is_a_warning(database: Database) -> None:
     settings = Settings(smtp_url=SecretStr("smtp://127.0.0.1:25"))
     with TestClient(create_app(settings, database, PEPPER, Catalog("rehearsal"))) as http:
         warnings = http.get("/readyz").json()["warnings"]
-    assert warnings == ["No mail leaves until MIXUS_MAIL_FROM and MIXUS_PUBLIC_URL is set."]
+    assert warnings == ["No mail leaves: MIXUS_MAIL_FROM and MIXUS_PUBLIC_URL not set."]
 
 
 def test_a_key_describes_itself_and_keeps_its_secret(ada: Caller) -> None:

@@ -87,6 +87,10 @@ class Session:
             finally:
                 server.terminate()
 
+    def forget(self) -> None:
+        """What was exported: a shell has it in its memory, and here it stood in a file."""
+        (self.folder / "exports").unlink()
+
     def fits(self, documented: str, real: str) -> bool:
         """Whether it is what the page shows; learns which real id each of its ids stands for."""
         found = re.fullmatch(self._pattern(tidy(documented)), tidy(real), re.DOTALL)

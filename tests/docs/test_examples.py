@@ -42,6 +42,7 @@ def test_what_a_page_shows_is_what_happens(page: str, tmp_path: Path) -> None:
         for step in steps((ROOT / page).read_text()):
             said = said_by(session, step, servers)
             assert session.fits(step.output, said), f"{page}: {step.text}\nshows\n{step.output}\nsays\n{said}"
+    session.forget()
 
 
 def test_an_output_that_is_another_one_is_seen(tmp_path: Path) -> None:

@@ -136,8 +136,8 @@ def test_a_mail_about_an_end_says_which_key_when_and_what_to_do() -> None:
         "  last used  Saturday, 6 February 2027, 10:00 UTC\n\n"
         "To go on without a break, rotate it on the server:\n\n"
         "  mixus keys rotate key_of_the_tests --overlap 24h\n\n"
-        "or on the page of your keys:\n\n"
-        "  https://mixus.example.org/integrations/api-keys\n\n"
+        "or, when you are signed in, with\n\n"
+        "  POST https://mixus.example.org/api/keys/key_of_the_tests/rotate\n\n"
         "Old and new key both work for 24 hours, so that there is time\n"
         "to put the new one in its place. If nothing needs this key\n"
         "any more, there is nothing to do.\n\n"
@@ -150,7 +150,7 @@ def test_a_mail_after_the_end_points_to_a_new_key_and_says_nothing_of_a_use_that
     text = str(mail.get_content())
     assert mail["Subject"] == "The key “nightly run” has expired"
     assert "  expired    Sunday, 21 February 2027, 10:00 UTC\n" in text
-    assert "https://mixus.example.org/integrations/api-keys" in text
+    assert "POST https://mixus.example.org/api/keys\n" in text
     assert "last used" not in text
     # An expired key cannot be rotated.
     assert "rotate" not in text
@@ -185,7 +185,7 @@ HOSTILE = (
     "=?utf-8?q?a=0D=0ABcc:_eve@example.org?=",
     "x =?utf-8?q?a=0D=0ABcc:_eve@example.org?= x",
     "=?utf-8?b?YQ0KQmNjOiBldmVAZXhhbXBsZS5vcmc=?= =?utf-8?q?=0D=0A=0D=0Ab?=",
-    "{page} {key_id} %s",
+    "{address} {key_id} %s",
     "\x00\x1b[31m\u2028\x85\u202e",
     "<script>alert(1)</script>",
 )
@@ -466,7 +466,7 @@ def test_while_anything_is_missing_no_mail_is_planned_and_the_log_says_what(
     whole = {"smtp_url": "smtp://localhost", "mail_from": "a@example.org", "public_url": "https://a.example"}
     made = schedule(database, Settings.model_validate({**whole, missing: None}))
     assert not [name for name in made.jobs if "mails" in name]
-    assert caplog.messages == [f"no mail leaves until MIXUS_{missing.upper()} is set"]
+    assert caplog.messages == [f"no mail leaves: MIXUS_{missing.upper()} not set"]
 
 
 def test_where_nobody_wants_mail_nothing_is_said_of_it(

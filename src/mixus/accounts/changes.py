@@ -45,7 +45,7 @@ def set_role(tx: Transaction, user_id: str, role: Role, actor: Actor, now: datet
     if account.role is role:
         return
     if admins == [user_id]:
-        raise LastAdmin("This is the only admin who can sign in; make another one first.")
+        raise LastAdmin("This is the only enabled admin; make another one first.")
     tx.execute(update(accounts).where(accounts.c.id == user_id).values(role=role))
     before, after = {"role": account.role}, {"role": role}
     record(tx, "account.role-changed", user_id, actor, now, before=before, after=after)
@@ -58,7 +58,7 @@ def disable(tx: Transaction, user_id: str, actor: Actor, now: datetime) -> None:
     if account.disabled_at is not None:
         return
     if admins == [user_id]:
-        raise LastAdmin("This is the only admin who can sign in; make another one first.")
+        raise LastAdmin("This is the only enabled admin; make another one first.")
     tx.execute(update(accounts).where(accounts.c.id == user_id).values(disabled_at=now))
     links.void(tx, user_id, now)
     before = {"disabledAt": None, "openSessions": sessions.end_all(tx, user_id, now)}

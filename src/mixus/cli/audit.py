@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from mixus.core.audit import Filters
     from mixus.core.database import Row, Transaction
 
-app = typer.Typer(name="audit", help="The audit, on the server's own data.", no_args_is_help=True)
+app = typer.Typer(
+    name="audit", help="The audit, on the server's own data.", no_args_is_help=True, add_completion=False
+)
 
 MEMBERS: Final = (
     *("id", "at", "kind", "subjectId", "actorId", "actorEmail", "credentialId", "network"),

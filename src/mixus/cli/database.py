@@ -22,7 +22,7 @@ from mixus.core.settings import Settings
 # Any number, the same in every release: who migrates a Postgres database holds this advisory lock.
 MIGRATION_LOCK = 7_215_001
 
-app = typer.Typer(help="Upgrade or check the database.", no_args_is_help=True)
+app = typer.Typer(help="Upgrade or check the database.", no_args_is_help=True, add_completion=False)
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the data, instead of MIXUS_DATA.")]
 
 

@@ -46,11 +46,13 @@ def print_receipt(receipt: "Receipt") -> None:
     print(f"  in force since   {said(receipt.effective_at)}", file=sys.stderr)
     last = f"{said(key.last_used_at)} from {key.last_used_network}" if key.last_used_at else "never"
     print(f"  last accepted    {last}", file=sys.stderr)
-    print(f"  open streams     {receipt.open_streams}, which end within 15 s", file=sys.stderr)
+    streams = f"{receipt.open_streams}, which end within 15 s" if receipt.open_streams else "none"
+    print(f"  open streams     {streams}", file=sys.stderr)
     if key.replaced_by is not None:
-        print(f"  its successor    {key.replaced_by} is not revoked", file=sys.stderr)
+        print(f"  its successor    {key.replaced_by}, which this did not touch", file=sys.stderr)
     verb = "cancelled" if receipt.are_cancelled else "going on"
-    print(f"  its executions   {len(receipt.executions)} {verb}", file=sys.stderr)
+    executions = f"{len(receipt.executions)} {verb}" if receipt.executions else "none unfinished"
+    print(f"  its executions   {executions}", file=sys.stderr)
     for row in receipt.executions:
         print(f"    {row['id']}  {row['status']}  {row['task_name']}", file=sys.stderr)
 
@@ -59,7 +61,7 @@ def print_usage(document: dict[str, Any]) -> None:
     print(f"{document['id']}  {document['masked']}  {document['state']}  {document['name']}")
     print(f"  requests  {document['requests']}, refused {document['refused']}")
     last = document["lastUsed"]
-    print(f"  last used {'never' if last is None else '{at} from {network} by {agent}'.format(**last)}")
+    print(f"  last used {'never' if last is None else _last_use(last)}")
     if document["unusedScopes"]:
         print(f"  not needed for 30 days: {', '.join(document['unusedScopes'])}")
     for day in document["days"]:
@@ -72,6 +74,11 @@ def print_usage(document: dict[str, Any]) -> None:
         print(f"  {route['count']:>8}  {outcome}  {route['route'] or '(refused before any route)'}")
     if not document["isBalanced"]:
         print("  These counts do not add up to the totals; please report it.", file=sys.stderr)
+
+
+def _last_use(last: dict[str, Any]) -> str:
+    network, agent = last["network"] or "an unknown network", last["agent"] or "an unnamed program"
+    return f"{last['at']} from {network} by {agent}"
 
 
 def key_json(key: "KeyInfo", now: "datetime") -> dict[str, Any]:

@@ -19,8 +19,11 @@ from mixus.cli.key_words import expiry_of, overlap_of, owner_of, scopes_of
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's public id: key_…")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+NoLiveOption = Annotated[bool, typer.Option("--no-live", help="It may no longer start live executions.")]
 
-app = typer.Typer(name="keys", help="API keys, on the server's own data.", no_args_is_help=True)
+app = typer.Typer(
+    name="keys", help="API keys, on the server's own data.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.command()
@@ -111,6 +114,7 @@ def rotate(
         str | None,
         typer.Option(metavar="90d|YYYY-MM-DD", help="Default: it lives as long as its predecessor."),
     ] = None,
+    no_live: NoLiveOption = False,
 ) -> None:
     """Replace a key by a new one, which is printed alone on standard output, this once."""
     with local.data() as (settings, database, pepper):
@@ -123,6 +127,7 @@ def rotate(
             key_id,
             overlap_of(overlap),
             None if not scope else scopes_of(scope),
+            allow_live=False if no_live else None,
             expires=None if expires is None else expiry_of(expires),
         )
         with database.transaction() as tx:
@@ -140,14 +145,21 @@ def edit(
     scope: Annotated[
         list[str] | None, typer.Option(help="Fewer than it has: a key is never widened.")
     ] = None,
+    no_live: NoLiveOption = False,
 ) -> None:
     """Rename, describe or narrow a key."""
     with local.data() as (_, database, _):
         from mixus.core.clock import utc_now
+        from mixus.core.errors import Invalid
         from mixus.core.events import Actor
         from mixus.keys import service
 
-        wanted = service.KeyChange(name, description, None if not scope else scopes_of(scope))
+        scopes = None if not scope else scopes_of(scope)
+        wanted = service.KeyChange(name, description, scopes, allow_live=False if no_live else None)
+        if wanted == service.KeyChange():
+            raise Invalid(
+                "Name what to change: --name, --description, --scope or --no-live.", field="options"
+            )
         with database.transaction() as tx:
             key = service.change(tx, key_id, wanted, Actor(None), utc_now())
         print(f"Changed the key {key.id} ({key.name}): {','.join(key.scopes)}.", file=sys.stderr)

@@ -1,6 +1,7 @@
 """The `mixus` command: names every command and imports only the one that is called."""
 
 import os
+import re
 import sys
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -21,6 +22,13 @@ COMMANDS = {
     "audit": ("mixus.cli.audit", "app", "List or export who did what, on the server's own data."),
     "eval": ("mixus.cli.eval", "app", "Create, follow and decide evaluations over HTTP."),
 }
+
+
+KEY_LIKE = re.compile(r"mxs_eval_[0-9A-Za-z]{8}")
+NO_KEY_HERE = (
+    "One of the arguments holds a key, which your shell keeps in its history and shows to others: "
+    "rotate that key. A key goes into MIXUS_API_KEY or to standard input; commands name it by its id, key_…"
+)
 
 
 class Commands(TyperGroup):
@@ -53,6 +61,10 @@ def run() -> None:
     """Run the command line; a refusal is one sentence on standard error and exit code 1."""
     # The database and the pepper are for this user alone, whatever the folder says.
     os.umask(0o077)
+    if any(KEY_LIKE.search(argument) for argument in sys.argv[1:]):
+        # What is wrong with the command would be said with the key in it.
+        print(NO_KEY_HERE, file=sys.stderr)
+        sys.exit(2)
     try:
         app(prog_name="mixus")
     except MixusError as error:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mixus.accounts.service import Account
     from mixus.core.database import Transaction
 
-app = typer.Typer(name="user", help="Accounts, on the server's own data.", no_args_is_help=True)
+app = typer.Typer(
+    name="user", help="Accounts, on the server's own data.", no_args_is_help=True, add_completion=False
+)
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's address.")]
 PasswordOption = Annotated[

@@ -2,6 +2,7 @@
 
 from email.message import EmailMessage
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -58,6 +59,18 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value and value.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: str | None) -> str | None:
+        for part in (value or "").split(",") if value else []:
+            try:
+                ip_network(part.strip(), strict=False)
+            except ValueError:
+                raise ValueError(
+                    "must be addresses or networks, separated by commas: 10.0.0.7, 192.0.2.0/24"
+                ) from None
+        return value
 
     @field_validator("smtp_url")
     @classmethod

@@ -1,6 +1,6 @@
 """What may be known of a key: all that people, pages and the audit are told of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from mixus.core.pages import Page, cut, place_of
 from mixus.keys import lifecycle, tokens
 from mixus.keys.lifecycle import State
 from mixus.keys.tables import key_use, keys
+from mixus.keys.usage import Last
 
 HIDDEN = frozenset({"lookup_hash", "pepper_id"})
 USE = ("accepted", "refused", "last_used_at", "last_used_network", "last_used_agent")
@@ -50,6 +51,13 @@ class KeyInfo:
     @property
     def masked(self) -> str:
         return tokens.mask(self.last4)
+
+    def used(self, last: Last | None) -> "KeyInfo":
+        """With a use that is not written down yet, where it is later."""
+        if last is None or (self.last_used_at is not None and from_ms(last.at_ms) < self.last_used_at):
+            return self
+        at, network, agent = from_ms(last.at_ms), last.network, last.agent
+        return replace(self, last_used_at=at, last_used_network=network, last_used_agent=agent)
 
     def state(self, now: datetime) -> State:
         state = lifecycle.state(self.revoked_at, self.disabled_at, self.expires_at, now)

@@ -216,7 +216,9 @@ def _changes(before: KeyInfo, wanted: KeyChange) -> dict[str, Any]:
 def _in_state(tx: Transaction, key_id: str, now: datetime, *states: State) -> KeyInfo:
     key = locked(tx, key_id)
     if key.state(now) not in states:
-        raise Conflict(f"This key is {key.state(now)}; it must be {states[0]} for this.", code="key-state")
+        raise Conflict(
+            f"This key is {key.state(now)}; this can be done to one that is {states[0]}.", code="key-state"
+        )
     return key
 
 

@@ -93,6 +93,11 @@ class Usage:
             is_silent = bool(self._streams) and self._idle_rounds >= STREAM_ROUNDS
             return bool(self._counts) or self._streams != self._told_streams or is_silent
 
+    def last_use(self, key_id: str) -> Last | None:
+        """As far as it has not been taken yet."""
+        with self._lock:
+            return self._used.get(key_id)
+
     def take(self) -> Batch:
         """All that was counted since the last time; the caller writes it until it stands."""
         with self._lock:

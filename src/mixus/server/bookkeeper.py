@@ -47,6 +47,11 @@ class Bookkeeper:
         cell = Cell(key_id, usage.day_of(now_ms), route, status, refusal, state.get("asked_scope"))
         self.usage.note(cell, Last(now_ms, state["network"], _agent(scope)))
 
+    def last_use(self, key_id: str) -> Last | None:
+        """What this process has counted and not written yet, so that a receipt need not wait for it."""
+        pending = self._pending
+        return self.usage.last_use(key_id) or (None if pending is None else pending.used.get(key_id))
+
     def write(self) -> None:
         """Write what was counted so far. What cannot be written is kept, and written with the next try."""
         with self._writing:

@@ -9,6 +9,7 @@ from mixus.core.events import Actor
 from mixus.evals import started
 from mixus.keys import report, service
 from mixus.keys.info import KeyInfo
+from mixus.keys.usage import Last
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,14 @@ class Receipt:
     are_cancelled: bool
 
 
-def revoke(tx: Transaction, wanted: Revocation, actor: Actor, now: datetime) -> Receipt:
-    """End the key, and its executions where that is wanted; else they go on."""
-    key = service.revoke(tx, actor, wanted.key_id, now, wanted.reason)
+def revoke(
+    tx: Transaction, wanted: Revocation, actor: Actor, now: datetime, last: Last | None = None
+) -> Receipt:
+    """End the key, and its executions where that is wanted; else they go on.
+
+    `last` is a use of the key that is not written down yet.
+    """
+    key = service.revoke(tx, actor, wanted.key_id, now, wanted.reason).used(last)
     executions = started.unfinished(tx, key.id)
     if wanted.cancels_executions:
         for row in executions:

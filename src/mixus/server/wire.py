@@ -113,8 +113,13 @@ def _digits(value: object) -> object:
     return value
 
 
+def is_moment(text: str) -> bool:
+    """Whether it has the form of RFC 3339; the calendar may still not have it."""
+    return _MOMENT.fullmatch(text) is not None
+
+
 def _rfc3339(value: object) -> object:
-    if isinstance(value, str) and _MOMENT.fullmatch(value) is None:
+    if isinstance(value, str) and not is_moment(value):
         raise ValueError("Input should be a time like 2026-11-23T10:00:00Z.")
     return value
 

@@ -57,23 +57,25 @@ ADVICE: Final = {
     Kind.EXPIRING: (
         "To go on without a break, rotate it on the server:\n\n"
         "  mixus keys rotate {key_id} --overlap 24h\n\n"
-        "or on the page of your keys:\n\n"
-        "  {page}\n\n"
+        "or, when you are signed in, with\n\n"
+        "  POST {address}/{key_id}/rotate\n\n"
         "Old and new key both work for 24 hours, so that there is time\n"
         "to put the new one in its place. If nothing needs this key\n"
         "any more, there is nothing to do."
     ),
     Kind.EXPIRED: (
-        "If something still needs it, make a new key on this page:\n\n"
-        "  {page}\n\n"
+        "If something still needs it, make a new key, on the server with\n"
+        "`mixus keys create` or, when you are signed in, with\n\n"
+        "  POST {address}\n\n"
         "If nothing does, there is nothing to do."
     ),
     Kind.LEAK_REPORTED: (
         "What to do now:\n\n"
-        "1. Look on this page when it was last used, and whether that\n"
-        "   was you:\n\n"
-        "     {page}\n\n"
-        "2. Make a new key there and put it where the old one was.\n"
+        "1. Look how it was used, and whether that was you: on the\n"
+        "   server, or when you are signed in, with\n\n"
+        "     mixus keys usage {key_id}\n"
+        "     GET {address}/{key_id}/usage\n\n"
+        "2. Make a new key and put it where the old one was.\n"
         "3. Find out how the old one came to light, so that the new\n"
         "   one does not go the same way."
     ),
@@ -87,7 +89,7 @@ def compose(news: KeyNews, recipient: str, delivery_id: str, head: Letterhead, n
         "name": _in_one_line(key.name),
         "when": "" if key.expires_at is None else _until(key.expires_at, now),
         "key_id": key.id,
-        "page": f"{head.public_url}/integrations/api-keys",
+        "address": f"{head.public_url}/api/keys",
     }
     message = EmailMessage()
     message["From"] = head.sender

@@ -96,7 +96,7 @@ def employ(settings: Settings) -> Postman | None:
     """None where mail is not set up; where it is in part, the log says once what is missing."""
     if settings.smtp_url is None or settings.mail_from is None or settings.public_url is None:
         if settings.missing_for_mail:
-            logger.warning("no mail leaves until %s is set", " and ".join(settings.missing_for_mail))
+            logger.warning("no mail leaves: %s not set", " and ".join(settings.missing_for_mail))
         return None
     domain = parseaddr(settings.mail_from)[1].rpartition("@")[2].encode("idna").decode()
     return Postman(settings.smtp_url, Letterhead(settings.mail_from, domain, settings.public_url))

@@ -164,6 +164,9 @@ def test_a_key_is_renamed_narrowed_disabled_and_enabled(mixus: Mixus) -> None:
     (key,) = listed(mixus)
     assert (key["name"], key["scopes"]) == ("nightly", ["eval:read"])
     assert mixus("keys", "edit", key_id, "--scope", "eval:manage").exit_code == 2
+    assert mixus("keys", "edit", key_id).exit_code == 2
+    mixus("keys", "edit", key_id, "--no-live")
+    assert listed(mixus)[0]["allowLive"] is False
     assert "is disabled" in mixus("keys", "disable", key_id).stderr
     assert mixus("keys", "disable", key_id).exit_code == 1
     assert "is active" in mixus("keys", "enable", key_id).stderr
@@ -268,8 +271,14 @@ def test_a_broken_key_is_explained_and_not_repeated(text: str, sentence: str) ->
     assert not text or text not in checked.stderr
 
 
-def test_a_key_is_never_taken_as_an_argument() -> None:
+def test_a_key_is_never_taken_as_an_argument_and_not_repeated() -> None:
     assert run("keys", "check", UNKNOWN_KEY).exit_code == 2
+    for arguments in (["keys", "check", UNKNOWN_KEY], ["keys", "revoke", UNKNOWN_KEY], [UNKNOWN_KEY[:30]]):
+        command = [sys.executable, "-m", "mixus.cli.main", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "rotate that key" in done.stderr
+        assert "mxs_eval_" not in done.stderr
 
 
 def test_checking_needs_no_server_installed() -> None:

@@ -118,7 +118,7 @@ def test_the_last_admin_stays(mixus: Mixus, arguments: tuple[str, ...]) -> None:
     mixus("create", ADA, "--admin")
     refused = mixus(*arguments)
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "only admin" in refused.stderr
+    assert "only enabled admin" in refused.stderr
     assert (listed(mixus)[0]["role"], listed(mixus)[0]["disabledAt"]) == ("admin", None)
 
 

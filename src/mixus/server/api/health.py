@@ -40,7 +40,7 @@ def readiness(services: Served) -> Json:
     """503 says which part is away. A warning says what is set up by half, and does not work."""
     require_ready(services.database)
     missing = services.settings.missing_for_mail
-    warnings = [f"No mail leaves until {' and '.join(missing)} is set."] if missing else []
+    warnings = [f"No mail leaves: {' and '.join(missing)} not set."] if missing else []
     return Json({"status": "ready", "warnings": warnings})
 
 

@@ -1,9 +1,10 @@
 """What is asked and told of keys, over the wire."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from mixus.accounts.principal import Scope
 from mixus.core.clock import NAIVE_EPOCH, shown
@@ -17,34 +18,46 @@ from mixus.keys.service import KeyChange, NewKey
 from mixus.server.answers import Document
 from mixus.server.api.schemas import Answered, Succeeded
 from mixus.server.receipt import Receipt
-from mixus.server.wire import Body, Moment, Timestamp, text
+from mixus.server.wire import Body, Timestamp, is_moment, text
 
 # Longer than any key, so that what is no key gets the same answer as one.
 LONGEST_REPORT: Final = 256
 
 
-def _text_only(value: object) -> object:
-    """A number would be taken for seconds since 1970."""
-    if not isinstance(value, str):
-        raise ValueError("Input should be days, or a time like 2026-11-23T10:00:00Z.")  # noqa: TRY004 - pydantic's way to refuse
-    return value
-
-
 Name = Annotated[str, Field(max_length=4 * LONGEST_NAME, description="1 to 80 characters.")]
 Description = Annotated[str, Field(max_length=4 * LONGEST_TEXT, description="At most 500 characters.")]
 Scopes = Annotated[list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=20)]
-Days = Annotated[int, Field(description="One of 7, 30, 60, 90, 180, 365.")]
-Until = Annotated[Moment, Field(strict=False), BeforeValidator(_text_only)]
+# One rule in place of a union, of which each branch would name its own mistake.
+DAYS: Final = {f"{days}": timedelta(days=days) for days in lifecycle.LIFETIME_DAYS}
+NEVER: Final = "never"
+
+
+def _ends(value: object) -> timedelta | datetime | str:
+    """Days, a time, or `never`."""
+    if isinstance(value, int) and not isinstance(value, bool) and str(value) in DAYS:
+        return DAYS[str(value)]
+    if value == NEVER:
+        return NEVER
+    if isinstance(value, str) and is_moment(value):
+        with suppress(ValueError, OverflowError):
+            return datetime.fromisoformat(value).astimezone(UTC)
+    raise ValueError(f"Input should be {', '.join(DAYS)} (days), a time like 2026-11-23T10:00:00Z, or never.")
+
+
 Expiry = Annotated[
-    Days | Until | Literal["never"],
-    Field(description="Days to live, a time, or `never` where the admin allows it. Default 90 days."),
+    timedelta | datetime | str,
+    PlainValidator(_ends),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "enum": list(lifecycle.LIFETIME_DAYS)},
+                {"type": "string", "format": "date-time"},
+                {"const": NEVER},
+            ],
+            "description": "Days, a time, or `never` where the admin allows it.",
+        }
+    ),
 ]
-
-
-def expiry_of(value: int | datetime | str) -> timedelta | datetime | None:
-    if isinstance(value, int):
-        return timedelta(days=value) if 0 < value <= max(lifecycle.LIFETIME_DAYS) else timedelta(0)
-    return value.astimezone(UTC) if isinstance(value, datetime) else None
 
 
 class CreateKey(Body):
@@ -60,9 +73,13 @@ class CreateKey(Body):
             name=self.name,
             scopes=self.scopes,
             description=self.description or "",
-            expires=lifecycle.LIFETIME if self.expires is None else expiry_of(self.expires),
+            expires=lifecycle.LIFETIME if self.expires is None else _or_none(self.expires),
             allow_live=self.allow_live or False,
         )
+
+
+# Not null but left out: null changes nothing, and is refused.
+LEFT_OUT: Any = None
 
 
 class ChangeKey(Body):
@@ -70,14 +87,14 @@ class ChangeKey(Body):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    name: Name | None = None
-    description: Description | None = None
-    scopes: Scopes | None = None
-    allow_live: bool | None = None
+    name: Name = Field(default_factory=lambda: LEFT_OUT)
+    description: Description = Field(default_factory=lambda: LEFT_OUT)
+    scopes: Scopes = Field(default_factory=lambda: LEFT_OUT)
+    allow_live: bool = Field(default_factory=lambda: LEFT_OUT)
 
     @model_validator(mode="after")
     def _changes_something(self) -> "ChangeKey":
-        if self.change() == KeyChange():
+        if not self.model_fields_set:
             raise ValueError("Name at least one field to change: name, description, scopes or allowLive.")
         return self
 
@@ -91,11 +108,19 @@ class RotateKey(Body):
     ]
     scopes: Scopes | None = None
     allow_live: bool | None = None
-    expires: Annotated[Days | Until, Field(description="Default: as long as its predecessor.")] | None = None
+    expires: Expiry | None = None
+
+    @field_validator("expires")
+    @classmethod
+    def _has_an_end(cls, expires: timedelta | datetime | str | None) -> timedelta | datetime | str | None:
+        """Left out, the successor of an endless key is endless."""
+        if expires == NEVER:
+            raise ValueError("Leave it out: the successor lives as long as its predecessor was given.")
+        return expires
 
     def rotation(self, key_id: str) -> Rotation:
         overlap = OVERLAPS[self.overlap]
-        expires = None if self.expires is None else expiry_of(self.expires)
+        expires = None if self.expires is None else _or_none(self.expires)
         return Rotation(key_id, overlap, self.scopes, self.allow_live, expires)
 
 
@@ -106,6 +131,10 @@ class RevokeKey(Body):
 
 class ReportLeak(Body):
     key: Annotated[str, text(LONGEST_REPORT)]
+
+
+def _or_none(expires: timedelta | datetime | str) -> timedelta | datetime | None:
+    return None if isinstance(expires, str) else expires
 
 
 OVERLAPS: Final = dict(zip(("0", "1h", "24h", "7d"), lifecycle.OVERLAPS, strict=True))

@@ -217,7 +217,8 @@ def revoke_key(call: SignedIn, key_id: OwnKey, body: RevokeKey | None = None) ->
     """The answer is a receipt: since when, its last use, and what of it is still open or running."""
     asked = body or RevokeKey()
     wanted = Revocation(key_id, call.principal.email, asked.reason, asked.cancel_executions or False)
-    given = receipt.revoke(call.tx, wanted, call.principal.actor, call.now)
+    last = call.services.bookkeeper.last_use(key_id)
+    given = receipt.revoke(call.tx, wanted, call.principal.actor, call.now, last)
     return success(key_schemas.receipt_document(given, call.now))
 
 

@@ -103,6 +103,6 @@ def _locked_admins(tx: Transaction) -> list[str]:
         select(accounts.c.id)
         .where(accounts.c.role == Role.ADMIN, accounts.c.disabled_at.is_(None))
         .order_by(accounts.c.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return list(tx.execute(statement).scalars())

@@ -64,7 +64,9 @@ def get(tx: Transaction, user_id: str) -> Account:
 
 def locked(tx: Transaction, user_id: str) -> Account:
     """The account, held against every other change until this transaction ends."""
-    row = tx.execute(select(accounts).where(accounts.c.id == user_id).with_for_update()).one_or_none()
+    row = tx.execute(
+        select(accounts).where(accounts.c.id == user_id).with_for_update(key_share=True)
+    ).one_or_none()
     if row is None:
         raise NotFound("There is no account with this id.")
     return _account(row)

@@ -136,7 +136,7 @@ def _still_good(tx: Transaction, checked: Checked) -> Account | None:
             accounts.c.password_hash == checked.password_hash,
             accounts.c.disabled_at.is_(None),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     found = tx.execute(statement).scalar_one_or_none()
     return None if found is None else service.get(tx, found)

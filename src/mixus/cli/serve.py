@@ -32,6 +32,7 @@ from mixus.core.settings import Settings
 from mixus.evals.tasks import NewTask
 from mixus.keys import pepper as peppers
 from mixus.server.app import create_app
+from mixus.server.parser import Parser
 from mixus.worker.engine import Engine
 from mixus.worker.schedule import schedule
 
@@ -195,7 +196,7 @@ def _server_config(app: FastAPI, trusted_proxies: str | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Parser,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -23,6 +23,7 @@ from mixus.keys.lifecycle import State
 from mixus.keys.pepper import Pepper
 from mixus.keys.tables import keys
 
+_HASHES = Read(select(keys.c.lookup_hash))
 _MAKE = "make a new one with `mixus keys create`"
 _FIND = Read(
     select(
@@ -71,6 +72,11 @@ def authenticate(
 def lookup_hash_of(pepper: Pepper, authorization: Sequence[bytes]) -> bytes:
     """What to look for; refuses all that cannot be a key before any database is asked."""
     return pepper.hash(tokens.parse_bearer(authorization))
+
+
+def stored_hashes(database: Database) -> frozenset[bytes]:
+    """Of all keys, in whatever state."""
+    return frozenset(row["lookup_hash"] for row in database.rows(_HASHES))
 
 
 def identify(database: Database, lookup_hash: bytes, network: str | None, now: datetime) -> Identified:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -16,6 +17,7 @@ from mixus.core.database import Database
 from mixus.core.limits import Policy, limiter_of
 from mixus.core.settings import Settings
 from mixus.evals.capacity import Capacity
+from mixus.keys.authenticate import stored_hashes
 from mixus.keys.pepper import Pepper
 from mixus.keys.service import Rules
 from mixus.server.api import (
@@ -74,7 +76,14 @@ def services_of(settings: Settings, database: Database, pepper: Pepper, catalog:
     limiter = limiter_of(database)
     requests = Policy(settings.requests_per_minute, WINDOW_SECONDS)
     failures = Policy(settings.failed_keys_per_minute, WINDOW_SECONDS)
-    door = Door(database, pepper, limiter, requests, Flood(failures), settings.public_url)
+    door = Door(
+        database,
+        pepper,
+        limiter,
+        requests,
+        Flood(failures, partial(stored_hashes, database)),
+        settings.public_url,
+    )
     return Services(
         settings=settings,
         database=database,

@@ -87,17 +87,16 @@ class Door:
     async def _admit_key(self, authorization: Sequence[bytes], network: str | None) -> Admitted:
         try:
             wanted = lookup_hash_of(self.pepper, authorization)
-            self.flood.require_calm(network, wanted)
-            admitted = await read(self.database, self._count, wanted, network)
+            return await read(self.database, self._count, wanted, network)
         except Unauthorized as refused:
             if refused.error_code != "key-missing":
                 self.flood.note_failure(network)
             raise
-        self.flood.remember(wanted)
-        return admitted
 
     def _count(self, wanted: bytes, network: str | None) -> Admitted:
+        self.flood.require_calm(network, wanted)
         identified = self._identify(wanted, network)
+        self.flood.remember(wanted)
         allowance = self.limiter.admit(f"key:{identified.lineage_id}", self.requests)
         admitted = Admitted(identified.principal, allowance, identified.is_replaced)
         if not allowance.is_admitted:

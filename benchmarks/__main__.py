@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from rich.console import Console
 
-from benchmarks import authenticating, report, starting, stepping, throughput, turnaround
+from benchmarks import authenticating, keys, report, starting, stepping, throughput, turnaround
 from benchmarks.report import Section
 from mixus.core.clock import utc_now
 
@@ -25,6 +25,7 @@ SUBJECTS: Final[dict[str, Measure]] = {
     "throughput": throughput.measure,
     "starting": starting.measure,
     "authentication": authenticating.measure,
+    "keys": keys.measure,
     "steps": stepping.measure,
 }
 

@@ -27,17 +27,20 @@ class Service:
 
 
 @contextmanager
-def running(folder: Path, *options: str, database_url: str | None = None) -> Iterator[Service]:
-    settings = settings_of(folder, database_url)
+def running(
+    folder: Path, *options: str, database_url: str | None = None, **variables: str
+) -> Iterator[Service]:
+    """`variables` are settings besides those that say where the data are."""
+    settings = settings_of(folder, database_url, **variables)
     if database_url is not None:
         command(settings, "db", "upgrade")
     with serving([MIXUS, "serve", "--port", "0", *options], settings, folder / "serve.log") as server:
         yield Service(server, make_key(settings))
 
 
-def settings_of(folder: Path, database_url: str | None = None) -> dict[str, str]:
+def settings_of(folder: Path, database_url: str | None = None, **variables: str) -> dict[str, str]:
     store = {} if database_url is None else {"MIXUS_DATABASE_URL": database_url}
-    return environment(MIXUS_DATA=str(folder / "data"), **store)
+    return environment(MIXUS_DATA=str(folder / "data"), **store, **variables)
 
 
 def make_key(settings: Mapping[str, str]) -> str:

@@ -7,9 +7,11 @@ from api.factories import Team
 from api.people import Browser, People
 from factories import UNKNOWN_KEY
 from fastapi import FastAPI
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from mixus.accounts.principal import Role, Scope
+from mixus.accounts.tables import accounts
 from mixus.core.clock import utc_now
 from mixus.core.database import Database
 from mixus.keys import tokens
@@ -409,3 +411,37 @@ def test_a_key_sees_what_is_left_of_its_limits(ada: Browser) -> None:
     assert told["limits"]["requests"]["remaining"] == told["limits"]["requests"]["limit"] - 1
     assert told["limits"]["executions"]["mostRunning"] == 10
     assert made["key"] not in str(told)
+
+
+def test_a_key_in_a_wrong_place_is_not_repeated(ada: Browser) -> None:
+    made = make(ada)["key"]
+    answers = [
+        calling(ada, made, f"/api/eval/status/{made}"),
+        calling(ada, made, f"/api/eval/executions?{made}=1"),
+        ada("POST", "/api/keys", json={**NEW, made: 1}),
+        ada.sign_in(headers={"User-Agent": f"agent {made}"}),
+        ada("GET", "/api/account/sessions"),
+    ]
+    assert [answer.status_code for answer in answers] == [404, 422, 422, 200, 200]
+    assert not any(made in answer.text for answer in answers)
+    assert "agent mxs_eval_…" in answers[-1].text
+
+
+def test_a_successor_that_was_just_used_is_not_replaced(ada: Browser) -> None:
+    made = make(ada)
+    successor = act(ada, made, "rotate", overlap="24h").json()
+    assert calling(ada, successor["key"]).status_code == 200
+    again = act(ada, made, "rotate", overlap="24h")
+    assert (again.status_code, again.json()["code"]) == (409, "already-rotated")
+    assert calling(ada, successor["key"]).status_code == 200
+
+
+def test_the_key_of_a_lowered_role_is_told_that_the_role_forbids_it(
+    people: People, ada: Browser, database: Database
+) -> None:
+    made = make(ada, scopes=["eval:manage"])
+    with database.transaction() as tx:
+        tx.execute(update(accounts).where(accounts.c.id == ada.account.id).values(role=Role.VIEWER))
+    response = calling(ada, made["key"], "/api/eval/create-task-agent", "POST")
+    assert response.status_code == 403
+    assert "viewer" in response.json()["detail"]

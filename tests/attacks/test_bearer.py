@@ -287,6 +287,18 @@ def test_a_head_without_an_end_is_cut_off_before_it_fills_the_memory(target: Tar
     assert target.lives()
 
 
+@pytest.mark.parametrize("size", [70_000, 100_000, 200_000])
+def test_a_body_that_comes_with_its_head_is_no_long_head(target: Target, size: int) -> None:
+    body = b'{"key": "' + b"x" * size + b'"}'
+    lines = (b"Content-Type: application/json", b"Content-Length: %d" % len(body))
+    head = b"POST /api/keys/report-leak HTTP/1.1\r\nHost: a\r\n" + b"\r\n".join(lines) + b"\r\n\r\n"
+    with Wire(target.port) as wire:
+        wire.socket.sendall(head + body)
+        answer = wire.answer()
+    assert answer is not None
+    assert (answer.status, answer.code) == (422, "invalid")
+
+
 def test_ten_thousand_headers_end_in_a_refusal_and_the_server_lives(target: Target) -> None:
     for line in (b"X-%d: y", b"Authorization: Bearer %d", b"Cookie: a=%d"):
         answer = unasked(target, request(*(line % number for number in range(10_000))))

@@ -9,6 +9,8 @@ from mixus.core.limits import Limiter, Policy
 QUARTER_SECONDS, HOUR_SECONDS = 900, 3600
 
 PER_PAIR: Final = Policy(10, QUARTER_SECONDS)
+# Bounds how many names one network can make: each is kept for as long as its window.
+PER_NETWORK_TRIES: Final = Policy(600, QUARTER_SECONDS)
 PER_NETWORK: Final = Policy(60, QUARTER_SECONDS)
 PER_EMAIL: Final = Policy(100, HOUR_SECONDS)
 
@@ -20,6 +22,7 @@ def admit(limiter: Limiter, network: str | None, email: str) -> None:
     """
     where = network or "unknown"
     windows = (
+        (_name("tries", where), PER_NETWORK_TRIES),
         (_pair(network, email), PER_PAIR),
         (_name("network", where), PER_NETWORK),
         (_name("email", email), PER_EMAIL),

@@ -62,8 +62,15 @@ class Principal:
         return scope in self.scopes or Scope.MANAGE in self.scopes
 
     def require(self, scope: Scope) -> None:
-        if not self.may(scope):
+        if self.may(scope):
+            return
+        if scope not in SCOPES_OF[self.role]:
+            allowed = ", ".join(sorted(SCOPES_OF[self.role]))
             raise Forbidden(
-                f"This key lacks the scope {scope}; make a key that has it with `mixus keys create`.",
+                f"{scope} is not for a {self.role}, whose keys have {allowed} at most; ask an admin.",
                 scope=scope.value,
             )
+        raise Forbidden(
+            f"This key lacks the scope {scope}; make a key that has it with `mixus keys create`.",
+            scope=scope.value,
+        )

@@ -81,9 +81,8 @@ def authenticate(database: Database, token: str, network: str | None, now: datet
     if not token:
         raise SessionMissing("Nobody is signed in; sign in with POST /api/session.")
     row = _find(database, token)
-    if row is None or row["ended_at"] is not None or row["expires_at"] <= to_ms(now):
-        raise SessionExpired("This sign-in is over; sign in again.")
-    if row["disabled_at"] is not None:
+    is_over = row is None or row["ended_at"] is not None or row["expires_at"] <= to_ms(now)
+    if row is None or is_over or row["disabled_at"] is not None:
         raise SessionExpired("This sign-in is over; sign in again.")
     role = Role(row["role"])
     who = row["user_id"], row["email"], role, SCOPES_OF[role]

@@ -2,7 +2,10 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from mixus.cli.terminal import line
+from mixus.core.errors import Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,14 +20,27 @@ def print_json(document: Any) -> None:
 
 
 def print_secret(secret: str, key: "KeyInfo") -> None:
-    """The key alone on standard output; what a person is told on standard error."""
-    print(secret)
+    """The key alone on standard output; what a person is told on standard error.
+
+    Before the commit, so that a key that cannot be shown is not made.
+    """
+    try:
+        print(secret, file=_standard_output(), flush=True)
+    except OSError as error:
+        raise Misconfigured(f"No key was made: it cannot be written to standard output ({error}).") from None
     ends = "without an end" if key.expires_at is None else f"valid until {said(key.expires_at)}"
     print(
         f"Made the key {key.id} of {key.owner_email}, {ends}. "
         "It is shown only now: keep it where secrets are kept.",
         file=sys.stderr,
     )
+
+
+def _standard_output() -> TextIO:
+    """Closed by the caller it is none at all, and printing would be silent."""
+    if sys.stdout is None:
+        raise Misconfigured("No key was made: standard output is closed, and it is shown nowhere else.")
+    return sys.stdout
 
 
 def print_keys(keys: "Sequence[KeyInfo]", now: "datetime") -> None:
@@ -54,7 +70,7 @@ def print_receipt(receipt: "Receipt") -> None:
     executions = f"{len(receipt.executions)} {verb}" if receipt.executions else "none unfinished"
     print(f"  its executions   {executions}", file=sys.stderr)
     for row in receipt.executions:
-        print(f"    {row['id']}  {row['status']}  {row['task_name']}", file=sys.stderr)
+        print(f"    {row['id']}  {row['status']}  {line(row['task_name'])}", file=sys.stderr)
 
 
 def print_usage(document: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def overlap_of(text: str) -> "timedelta":
     from mixus.core.errors import Invalid
     from mixus.keys.lifecycle import OVERLAPS
 
-    overlap = dict(zip(("0", "1h", "24h", "7d"), OVERLAPS, strict=True)).get(text)
+    overlap = OVERLAPS.get(text)
     if overlap is None:
         raise Invalid("Write --overlap as 0, 1h, 24h or 7d.", field="overlap")
     return overlap

@@ -56,7 +56,7 @@ def create(
                 owner.id, name, scopes_of(scope), description, expiry_of(expires), allow_live
             )
             secret, key = service.create(tx, pepper, new, Actor(None), utc_now(), rules)
-        print_secret(secret, key)
+            print_secret(secret, key)
 
 
 @app.command("list")
@@ -69,7 +69,7 @@ def list_(
         from mixus.core.clock import utc_now
         from mixus.keys import info
 
-        with database.transaction() as tx:
+        with database.snapshot() as tx:
             keys = info.list_keys(tx, None if user is None else owner_of(tx, user).id)
         now = utc_now()
         if as_json:
@@ -92,7 +92,7 @@ def revoke(
         from mixus.core.clock import utc_now
         from mixus.core.events import Actor
         from mixus.server import receipt
-        from mixus.server.api.key_schemas import receipt_document
+        from mixus.server.api.key_documents import receipt_document
 
         wanted = receipt.Revocation(key_id, "an admin on the server", reason, cancel_executions)
         with database.transaction() as tx:
@@ -133,7 +133,7 @@ def rotate(
         with database.transaction() as tx:
             secret, key = rotation.rotate(tx, pepper, wanted, Actor(None), utc_now(), rules)
             old = info.describe(tx, key_id)
-        print_secret(secret, key)
+            print_secret(secret, key)
         print(f"Its predecessor {old.id} works until {said(old.expires_at)}.", file=sys.stderr)
 
 
@@ -183,13 +183,13 @@ def usage(key_id: KeyId, as_json: JsonOption = False) -> None:
     with local.data() as (_, database, _):
         from mixus.core.clock import utc_now
         from mixus.keys import info, report
-        from mixus.server.api.key_schemas import usage_document
+        from mixus.server.api.key_documents import usage_document
 
         now = utc_now()
         with database.snapshot() as tx:
             key = info.describe(tx, key_id)
             document = usage_document(key, report.usage_of(tx, key, now), now)
-            document["isBalanced"] = key.id not in report.unbalanced_keys(tx)
+            document["isBalanced"] = report.is_balanced(tx, key.id)
         if as_json:
             print_json(document)
         else:
@@ -204,7 +204,10 @@ def check() -> None:
     """
     from mixus.keys import tokens
 
-    defect = tokens.check(_read_key())
+    key = _read_key()
+    if not key.strip():
+        local.fail("There is no key on standard input; is MIXUS_API_KEY set and exported?")
+    defect = tokens.check(key)
     if defect is not None:
         local.fail(defect.detail)
     print("The key is whole and its checksum fits; only the server knows whether it is active.")

@@ -1,5 +1,6 @@
 """The `mixus` command: names every command and imports only the one that is called."""
 
+import io
 import os
 import re
 import sys
@@ -59,27 +60,36 @@ app = typer.Typer(
 
 def run() -> None:
     """Run the command line; a refusal is one sentence on standard error and exit code 1."""
-    # The database and the pepper are for this user alone, whatever the folder says.
-    os.umask(0o077)
-    if any(KEY_LIKE.search(argument) for argument in sys.argv[1:]):
-        # What is wrong with the command would be said with the key in it.
-        print(NO_KEY_HERE, file=sys.stderr)
-        sys.exit(2)
+    prepare()
     try:
         app(prog_name="mixus")
     except MixusError as error:
         fail(error.detail)
     except OSError as error:
         fail(f"Cannot use {error.filename or 'the data folder'}: {error.strerror or 'the system refused'}.")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "mixus":
+            raise
+        fail(f"This command needs `{error.name}`, which comes with the server: pip install 'mixus[server]'.")
     except Exception as error:
         # Named by where it comes from, because importing the toolkit would slow down every command.
         if not type(error).__module__.startswith("sqlalchemy."):
             raise
         fail(f"The database cannot be used ({type(error).__name__}): look at its address, file and rights.")
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "mixus":
-            raise
-        fail(f"This command needs `{error.name}`, which comes with the server: pip install 'mixus[server]'.")
+
+
+def prepare() -> None:
+    """What holds for every command, before its arguments are read."""
+    # The database and the pepper are for this user alone, whatever the folder says.
+    os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows ASCII only shows the rest by its codes.
+            stream.reconfigure(errors="backslashreplace")
+    if any(KEY_LIKE.search(argument) for argument in sys.argv[1:]):
+        # What is wrong with the command would be said with the key in it.
+        print(NO_KEY_HERE, file=sys.stderr)
+        sys.exit(2)
 
 
 def fail(sentence: str) -> NoReturn:

@@ -214,9 +214,10 @@ def _first_start_lines(service: Service) -> list[str]:
         token = links.make_for_first_account(tx, utc_now())
     if token is None:
         return []
-    place = f"MIXUS_DATA={service.settings.data.absolute()} " if service.settings.database_url is None else ""
+    place = f"MIXUS_DATA={service.settings.data.absolute()} "
+    beside = "" if service.settings.database_url is None else ", with the same MIXUS_DATABASE_URL"
     return [
-        "There is no account yet. In another terminal:",
+        f"There is no account yet. In another terminal{beside}:",
         f"  {place}mixus user create you@example.org --admin",
         f"  {place}mixus keys create --user you@example.org --name first --scope eval:manage",
         "Or over HTTP, once, within 24 hours: POST /api/links/redeem with e-mail, password and the token",

@@ -1,6 +1,7 @@
 """The only place that reads the clock; everyone else is given `now`."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Written without an offset, which the format spells `Z`.
@@ -22,6 +23,8 @@ def from_ms(milliseconds: int) -> datetime:
     return EPOCH + milliseconds * MILLISECOND
 
 
+# Each answer names some times, and most of them again and again.
+@lru_cache(maxsize=4096)
 def rfc3339(milliseconds: int) -> str:
     """RFC 3339 in UTC with three decimals: `2026-11-23T10:00:00.123Z`."""
     return f"{(NAIVE_EPOCH + milliseconds * MILLISECOND).isoformat(timespec='milliseconds')}Z"

@@ -19,13 +19,14 @@ from sqlalchemy import (
     MetaData,
     RowMapping,
     Select,
+    Table,
     TypeDecorator,
     create_engine,
     event,
     make_url,
     type_coerce,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from mixus.core.clock import to_ms, utc_now
 from mixus.core.dispatch import Dispatch
@@ -136,6 +137,11 @@ class Database:
             reader.execute("PRAGMA query_only=ON")
             self._local.reader = reader
         return reader
+
+
+def upsert(tx: Transaction, table: Table) -> Any:
+    """An insert that can say `on conflict`, in the words of the database at hand."""
+    return sqlite.insert(table) if tx.connection.dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def _attempt(act: Callable[[], None]) -> None:

@@ -19,11 +19,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as insert_postgres
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from mixus.core.columns import Instant
-from mixus.core.database import Transaction, metadata
+from mixus.core.database import Transaction, metadata, upsert
 from mixus.core.ids import new_id
 
 # How long after each failure it is tried again; after the last of these it is given up.
@@ -71,7 +69,6 @@ class Delivery:
 
 def plan(tx: Transaction, channel: Channel, addressed: Iterable[tuple[str, str]], now: datetime) -> None:
     """One delivery for each event id and recipient; what was planned before is left as it is."""
-    insert = insert_sqlite if tx.connection.dialect.name == "sqlite" else insert_postgres
     planned = [
         {
             "id": new_id("dlv"),
@@ -85,7 +82,7 @@ def plan(tx: Transaction, channel: Channel, addressed: Iterable[tuple[str, str]]
         for event_id, recipient in addressed
     ]
     if planned:
-        tx.execute(insert(deliveries).values(planned).on_conflict_do_nothing())
+        tx.execute(upsert(tx, deliveries).values(planned).on_conflict_do_nothing())
 
 
 def claim(tx: Transaction, channel: Channel, now: datetime) -> Delivery | None:
@@ -97,7 +94,12 @@ def claim(tx: Transaction, channel: Channel, now: datetime) -> Delivery | None:
     waiting = deliveries.alias()
     first = (
         select(waiting.c.id)
-        .where(waiting.c.channel == channel, waiting.c.next_at <= now)
+        .where(
+            waiting.c.channel == channel,
+            waiting.c.next_at <= now,
+            # Also what crashes whoever tries it is given up in the end.
+            waiting.c.attempts <= len(BACK_OFF),
+        )
         .order_by(waiting.c.next_at, waiting.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)

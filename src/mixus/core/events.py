@@ -24,6 +24,8 @@ events = Table(
     Column("data", Json, nullable=False),
     Index("ix_events_subject_id_at", "subject_id", "at"),
     Index("ix_events_kind_at", "kind", "at"),
+    Index("ix_events_at_id", "at", "id"),
+    Index("ix_events_actor_id_at", "actor_id", "at"),
 )
 
 

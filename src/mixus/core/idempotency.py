@@ -5,11 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Column, Index, Integer, String, Table, delete, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgres
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from mixus.core.columns import Instant, Json
-from mixus.core.database import Transaction, metadata
+from mixus.core.database import Transaction, metadata, upsert
 from mixus.core.errors import Conflict
 
 KEPT: Final = timedelta(hours=24)
@@ -55,10 +53,9 @@ def claim(tx: Transaction, ticket: Ticket, now: datetime) -> Kept | None:
     A rival with the same key waits here until the first has committed or is rolled back: the primary
     key decides, on both stores.
     """
-    insert = insert_sqlite if tx.connection.dialect.name == "sqlite" else insert_postgres
     fresh = {"digest": ticket.digest, "status": None, "body": None, "created_at": now}
     statement = (
-        insert(idempotency)
+        upsert(tx, idempotency)
         .values(user_id=ticket.user_id, idempotency_key=ticket.key, **fresh)
         .on_conflict_do_update(
             index_elements=["user_id", "idempotency_key"],

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from mixus.accounts.tables import accounts
+from mixus.accounts import service as accounts_service
 from mixus.core.database import Transaction
 from mixus.evals.errors import QueueFull, WaitingFull
-from mixus.evals.lifecycle import Status
+from mixus.evals.lifecycle import LIVE, Status
 from mixus.evals.tables import executions
 
 
@@ -24,8 +24,7 @@ CAPACITY = Capacity()
 
 def require_queue(tx: Transaction, user_id: str, capacity: Capacity) -> None:
     """Room for one more in the queue. Rivals of the same person wait here, one after another."""
-    statement = select(accounts.c.id).where(accounts.c.id == user_id)
-    tx.execute(statement.with_for_update(key_share=True))
+    accounts_service.locked(tx, user_id)
     if _count(tx, user_id, Status.QUEUED) >= capacity.queued:
         raise QueueFull(
             f"{capacity.queued} executions are queued, which is the most; try again when some have started."
@@ -40,11 +39,11 @@ def require_waiting_room(tx: Transaction, user_id: str, capacity: Capacity) -> N
         )
 
 
-def count_by_status(tx: Transaction, user_id: str) -> dict[Status, int]:
-    """Executions of this person; a status that none is in is missing."""
+def count_live(tx: Transaction, user_id: str) -> dict[Status, int]:
+    """Executions of this person that have not ended; a status that none is in is missing."""
     statement = (
         select(executions.c.status, func.count().label("number"))
-        .where(executions.c.user_id == user_id)
+        .where(executions.c.user_id == user_id, executions.c.status.in_(LIVE))
         .group_by(executions.c.status)
     )
     return {row.status: int(row.number) for row in tx.execute(statement)}

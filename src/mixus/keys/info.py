@@ -18,7 +18,10 @@ from mixus.keys.tables import key_use, keys
 from mixus.keys.usage import Last
 
 HIDDEN = frozenset({"lookup_hash", "pepper_id"})
-USE = ("accepted", "refused", "last_used_at", "last_used_network", "last_used_agent")
+USE = (
+    *("accepted", "refused", "last_used_at", "last_used_network", "last_used_agent"),
+    *("last_refused_at", "last_refused_network", "last_refused_agent"),
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class KeyInfo:
     last_used_at: datetime | None = None
     last_used_network: str | None = None
     last_used_agent: str | None = None
+    last_refused_at: datetime | None = None
+    last_refused_network: str | None = None
+    last_refused_agent: str | None = None
 
     @property
     def masked(self) -> str:

@@ -14,9 +14,14 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _REFUSED_DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
+# Letters by their category that show nothing.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
 def clean_name(text: str) -> str:
     name = clean_text("name", text, LONGEST_NAME)
-    if not any(unicodedata.category(character)[0] in "LNPS" for character in name):
+    seen = set(name) - _BLANK
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in seen):
         raise Invalid("A key needs a name that can be seen; say what it is for.", field="name")
     return name
 

@@ -20,7 +20,12 @@ class State(StrEnum):
 LIFETIME_DAYS: Final = (7, 30, 60, 90, 180, 365)
 LIFETIME: Final = timedelta(days=90)
 
-OVERLAPS: Final = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
+OVERLAPS: Final = {
+    "0": timedelta(0),
+    "1h": timedelta(hours=1),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+}
 
 # Times are datetimes in a service and whole milliseconds on the hot path; one rule serves both.
 Moment = TypeVar("Moment", datetime, int)

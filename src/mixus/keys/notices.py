@@ -6,13 +6,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, Row, Select, case, exists, literal, select, type_coerce
-from sqlalchemy.dialects.postgresql import insert as insert_postgres
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from mixus.accounts.tables import accounts
 from mixus.core.clock import MILLISECOND, shown
 from mixus.core.columns import Instant
-from mixus.core.database import Transaction
+from mixus.core.database import Transaction, upsert
 from mixus.core.events import Actor, record
 from mixus.keys.tables import key_notices, keys
 
@@ -43,9 +41,8 @@ def give_due(tx: Transaction, now: datetime) -> int:
     When several are due for one key, because no scheduler ran, only the most urgent is given; what was
     passed over is never given afterwards.
     """
-    insert = insert_sqlite if tx.connection.dialect.name == "sqlite" else insert_postgres
     statement = (
-        insert(key_notices)
+        upsert(tx, key_notices)
         .from_select(["key_id", "notice", "at"], _due(now))
         .on_conflict_do_nothing()
         .returning(key_notices.c.key_id, key_notices.c.notice)

@@ -9,10 +9,10 @@ from sqlalchemy import Select, case, delete, func, literal, select
 
 from mixus.accounts.principal import Scope
 from mixus.core.clock import to_ms
-from mixus.core.database import Transaction
+from mixus.core.database import Transaction, upsert
 from mixus.keys.info import KeyInfo
 from mixus.keys.tables import key_streams, key_usage, key_use, usage_writers
-from mixus.keys.usage import day_of, upsert
+from mixus.keys.usage import day_of
 
 DAYS_KEPT: Final = 90
 OLDER: Final = 0
@@ -108,11 +108,13 @@ def open_streams(tx: Transaction, key_id: str, now: datetime) -> int:
 def roll_up(tx: Transaction, now: datetime) -> int:
     """Add up what is older than 90 days; how many rows there were. Raises Unbalanced."""
     first_kept = day_of(to_ms(now)) - DAYS_KEPT
-    is_old = (key_usage.c.day != OLDER) & (key_usage.c.day < first_kept)
+    is_old = (key_usage.c.day > OLDER) & (key_usage.c.day < first_kept)
     tx.execute(delete(usage_writers).where(usage_writers.c.at < now - WRITERS_KEPT))
-    if tx.execute(select(key_usage.c.key_id).where(is_old).limit(1)).first() is None:
+    # Rivals wait here, and find nothing left.
+    held = select(key_usage.c.key_id).where(is_old).order_by(*key_usage.primary_key).with_for_update()
+    if tx.execute(held).first() is None:
         return 0
-    before = _total(tx)
+    before = _total(tx, first_kept)
     columns = (key_usage.c.key_id, key_usage.c.route, key_usage.c.status, key_usage.c.refusal)
     old = (
         select(
@@ -134,24 +136,32 @@ def roll_up(tx: Transaction, now: datetime) -> int:
         )
     )
     gone = tx.execute(delete(key_usage).where(is_old)).rowcount
-    if _total(tx) != before:
+    if _total(tx, first_kept) != before:
         raise Unbalanced
     return gone
 
 
-def unbalanced_keys(tx: Transaction) -> list[str]:
-    """Keys whose totals are not the sum of their days; there should be none."""
+def is_balanced(tx: Transaction, key_id: str) -> bool:
+    return unbalanced_keys(tx, key_id) == []
+
+
+def unbalanced_keys(tx: Transaction, key_id: str | None = None) -> list[str]:
+    """Keys whose totals are not the sum of their days, of all or of this one; there should be none."""
+    mine = [] if key_id is None else [key_usage.c.key_id == key_id]
     sums = (
         select(key_usage.c.key_id, _accepted.label("accepted"), _refused.label("refused"))
+        .where(*mine)
         .group_by(key_usage.c.key_id)
         .subquery()
     )
+    asked = [] if key_id is None else [key_use.c.key_id == key_id]
     statement: Select[Any] = (
         select(key_use.c.key_id)
         .outerjoin(sums, sums.c.key_id == key_use.c.key_id)
         .where(
+            *asked,
             (func.coalesce(sums.c.accepted, 0) != key_use.c.accepted)
-            | (func.coalesce(sums.c.refused, 0) != key_use.c.refused)
+            | (func.coalesce(sums.c.refused, 0) != key_use.c.refused),
         )
         .order_by(key_use.c.key_id)
     )
@@ -184,5 +194,7 @@ def _by_route(tx: Transaction, key_id: str) -> list[RouteUse]:
     ]
 
 
-def _total(tx: Transaction) -> int:
-    return int(tx.execute(select(func.coalesce(func.sum(key_usage.c.count), 0))).scalar_one())
+def _total(tx: Transaction, first_kept: int) -> int:
+    """Of the days that nobody counts on any more."""
+    total = func.coalesce(func.sum(key_usage.c.count), 0)
+    return int(tx.execute(select(total).where(key_usage.c.day < first_kept)).scalar_one())

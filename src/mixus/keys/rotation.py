@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import update
 
+from mixus.accounts import service as accounts_service
 from mixus.accounts.principal import Scope
-from mixus.accounts.service import get as get_account
 from mixus.core.database import Transaction
 from mixus.core.errors import Conflict, Invalid
 from mixus.core.events import Actor, record
@@ -31,6 +31,8 @@ class Rotation:
     scopes: Collection[Scope] | None = None
     allow_live: bool | None = None
     expires: timedelta | datetime | None = None
+    # The present successor is in use, which may not be written down yet.
+    is_successor_used: bool = False
 
 
 def rotate(
@@ -41,11 +43,11 @@ def rotate(
     A second rotation ends the overlap of the first. Of a predecessor whose successor was never used (its
     answer was lost, say) it replaces that successor.
     """
-    if wanted.overlap not in lifecycle.OVERLAPS:
+    if wanted.overlap not in lifecycle.OVERLAPS.values():
         raise Invalid("An overlap is 0, 1 hour, 24 hours or 7 days.", field="overlap")
-    service.lock_owner(tx, describe(tx, wanted.key_id).user_id)
+    accounts_service.locked(tx, describe(tx, wanted.key_id).user_id)
     before = service.locked(tx, wanted.key_id)
-    model = _rotatable(tx, before, actor, now)
+    model = _rotatable(tx, before, actor, now, is_successor_used=wanted.is_successor_used)
     expires = wanted.expires or _same_life(model, now, rules)
     new = replace(_successor(tx, model, wanted), expires=expires)
     secret, successor = service.insert_key(tx, pepper, new, now, rules)
@@ -56,7 +58,9 @@ def rotate(
     return secret, successor
 
 
-def _rotatable(tx: Transaction, key: KeyInfo, actor: Actor, now: datetime) -> KeyInfo:
+def _rotatable(
+    tx: Transaction, key: KeyInfo, actor: Actor, now: datetime, *, is_successor_used: bool
+) -> KeyInfo:
     """Whose life and rights the successor gets: the key itself, or a successor of it that nobody used."""
     state = key.state(now)
     if state is State.ACTIVE:
@@ -64,7 +68,7 @@ def _rotatable(tx: Transaction, key: KeyInfo, actor: Actor, now: datetime) -> Ke
     if state is not State.REPLACED or key.replaced_by is None:
         raise Conflict(f"This key is {state}; make a new one instead.", code="key-state")
     unused = service.locked(tx, key.replaced_by)
-    if unused.accepted or unused.state(now) is not State.ACTIVE:
+    if is_successor_used or unused.accepted or unused.state(now) is not State.ACTIVE:
         raise Conflict(
             f"This key was rotated, and its successor {unused.id} is in use or over; rotate that one.",
             code="already-rotated",
@@ -86,7 +90,7 @@ def _successor(tx: Transaction, model: KeyInfo, wanted: Rotation) -> NewKey:
         user_id=model.user_id,
         name=model.name,
         # A role that was lowered since narrows the successor, as it narrows the key itself.
-        scopes=lifecycle.effective_scopes(frozenset(scopes), get_account(tx, model.user_id).role),
+        scopes=lifecycle.effective_scopes(frozenset(scopes), accounts_service.get(tx, model.user_id).role),
         description=model.description,
         allow_live=model.allow_live if wanted.allow_live is None else wanted.allow_live,
         lineage_id=model.lineage_id,
@@ -116,6 +120,7 @@ def _end_overlaps(tx: Transaction, key: KeyInfo, now: datetime) -> None:
     tx.execute(
         update(keys)
         .where(
+            keys.c.user_id == key.user_id,
             keys.c.lineage_id == key.lineage_id,
             keys.c.id != key.id,
             keys.c.replaced_by.is_not(None),

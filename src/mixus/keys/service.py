@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, func, insert, or_, select, update
 
 from mixus.accounts import service as accounts_service
 from mixus.accounts.principal import SCOPES_OF, Role, Scope
-from mixus.accounts.tables import accounts
 from mixus.core.database import Transaction
 from mixus.core.errors import Conflict, Invalid
 from mixus.core.events import Actor, record
@@ -60,17 +59,12 @@ def create(
     tx: Transaction, pepper: Pepper, new: NewKey, actor: Actor, now: datetime, rules: Rules = RULES
 ) -> tuple[str, KeyInfo]:
     """The secret, which is shown this once and kept nowhere, and what is kept."""
-    lock_owner(tx, new.user_id)
+    # One after another: rivals for the last place of this person wait here.
+    accounts_service.locked(tx, new.user_id)
     secret, created = insert_key(tx, pepper, new, now, rules)
     require_place(tx, new.user_id, now, rules)
     record(tx, "key.created", created.id, actor, now, before=None, after=audited(created))
     return secret, created
-
-
-def lock_owner(tx: Transaction, user_id: str) -> None:
-    """One after another: rivals for the last place of this person wait here."""
-    statement = select(accounts.c.id).where(accounts.c.id == user_id)
-    tx.execute(statement.with_for_update(key_share=True))
 
 
 def insert_key(

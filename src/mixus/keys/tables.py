@@ -29,6 +29,7 @@ keys = Table(
     Column("revoked_by", String(64)),
     Column("revoke_reason", String(500)),
     Index("ix_keys_user_id_created_at", "user_id", "created_at"),
+    Index("ix_keys_expires_at", "expires_at"),
 )
 
 key_canary = Table(

@@ -93,6 +93,11 @@ def contains_key(text: str) -> bool:
     return _SHAPE.search(text) is not None
 
 
+def without_keys(text: str) -> str:
+    """The text with each key in it masked, wherever it came from: nobody is told a secret again."""
+    return _SHAPE.sub(f"{PREFIX}…", text) if PREFIX in text else text
+
+
 def _credentials(header: bytes) -> str:
     """What follows the word Bearer. A header that carries no key at all counts as none (RFC 6750, 3.1)."""
     if len(header) > LONGEST_HEADER:

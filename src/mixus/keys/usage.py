@@ -4,6 +4,7 @@ A batch has a number, so that one whose commit was not answered is written again
 """
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,11 +12,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Insert, case, delete, insert
-from sqlalchemy.dialects.postgresql import insert as insert_postgres
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from mixus.core import clock
-from mixus.core.database import Transaction
+from mixus.core.database import Transaction, upsert
 from mixus.core.ids import new_id
 from mixus.keys.tables import key_streams, key_usage, key_use, usage_writers
 
@@ -63,6 +62,8 @@ class Usage:
     _used: dict[str, Last] = field(default_factory=dict)
     _refused: dict[str, Last] = field(default_factory=dict)
     _streams: dict[str, int] = field(default_factory=dict)
+    # What was taken last, until it is taken over by the next: it may not be written yet.
+    _taken: dict[str, Last] = field(default_factory=dict)
     _told_streams: dict[str, int] = field(default_factory=dict)
     _idle_rounds: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -94,15 +95,16 @@ class Usage:
             return bool(self._counts) or self._streams != self._told_streams or is_silent
 
     def last_use(self, key_id: str) -> Last | None:
-        """As far as it has not been taken yet."""
+        """The last one of this process that may not be written yet."""
         with self._lock:
-            return self._used.get(key_id)
+            return self._used.get(key_id) or self._taken.get(key_id)
 
     def take(self) -> Batch:
         """All that was counted since the last time; the caller writes it until it stands."""
         with self._lock:
             self._number += 1
             batch = Batch(self._number, self._counts, self._used, self._refused, dict(self._streams))
+            self._taken = self._used
             self._counts, self._used, self._refused = {}, {}, {}
             self._told_streams, self._idle_rounds = dict(self._streams), 0
         return batch
@@ -120,20 +122,14 @@ def write(tx: Transaction, writer_id: str, batch: Batch, now: datetime) -> bool:
     """
     if not _is_first(tx, writer_id, batch.number, now):
         return False
-    for cell in sorted(batch.counts, key=str):
-        _add_cell(tx, cell, batch.counts[cell])
-    for key_id in sorted({cell.key_id for cell in batch.counts}):
-        _add_totals(tx, key_id, batch)
+    if batch.counts:
+        _add_cells(tx, batch)
+        _add_totals(tx, batch)
     tx.execute(delete(key_streams).where(key_streams.c.writer_id == writer_id))
     if batch.streams:
         rows = [{"writer_id": writer_id, "key_id": key_id, "count": n} for key_id, n in batch.streams.items()]
         tx.execute(insert(key_streams), rows)
     return True
-
-
-def upsert(tx: Transaction, table: Any) -> Any:
-    """An insert that can say `on conflict`, of the database at hand."""
-    return insert_sqlite(table) if tx.connection.dialect.name == "sqlite" else insert_postgres(table)
 
 
 def _is_first(tx: Transaction, writer_id: str, number: int, now: datetime) -> bool:
@@ -147,27 +143,32 @@ def _is_first(tx: Transaction, writer_id: str, number: int, now: datetime) -> bo
     return tx.execute(statement.returning(usage_writers.c.id)).one_or_none() is not None
 
 
-def _add_cell(tx: Transaction, cell: Cell, count: int) -> None:
-    statement = upsert(tx, key_usage).values(**cell._asdict(), count=count)
-    tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["key_id", "day", "route", "status", "refusal"],
-            set_={"count": key_usage.c.count + statement.excluded.count, "scope": statement.excluded.scope},
-        )
+def _add_cells(tx: Transaction, batch: Batch) -> None:
+    rows = [{**cell._asdict(), "count": count} for cell, count in sorted(batch.counts.items(), key=str)]
+    statement = upsert(tx, key_usage)
+    statement = statement.on_conflict_do_update(
+        index_elements=["key_id", "day", "route", "status", "refusal"],
+        set_={"count": key_usage.c.count + statement.excluded.count, "scope": statement.excluded.scope},
     )
+    tx.execute(statement, rows)
 
 
-def _add_totals(tx: Transaction, key_id: str, batch: Batch) -> None:
-    mine = [(cell, count) for cell, count in batch.counts.items() if cell.key_id == key_id]
-    values: dict[str, Any] = {
-        "key_id": key_id,
-        "accepted": sum(count for cell, count in mine if not cell.refusal),
-        "refused": sum(count for cell, count in mine if cell.refusal),
-        **_last("last_used", batch.used.get(key_id)),
-        **_last("last_refused", batch.refused.get(key_id)),
-    }
-    statement = upsert(tx, key_use).values(**values)
-    tx.execute(statement.on_conflict_do_update(index_elements=["key_id"], set_=_merged(statement)))
+def _add_totals(tx: Transaction, batch: Batch) -> None:
+    accepted, refused = Counter[str](), Counter[str]()
+    for cell, count in batch.counts.items():
+        (refused if cell.refusal else accepted)[cell.key_id] += count
+    rows = [
+        {
+            "key_id": key_id,
+            "accepted": accepted[key_id],
+            "refused": refused[key_id],
+            **_last("last_used", batch.used.get(key_id)),
+            **_last("last_refused", batch.refused.get(key_id)),
+        }
+        for key_id in sorted({*accepted, *refused})
+    ]
+    statement = upsert(tx, key_use)
+    tx.execute(statement.on_conflict_do_update(index_elements=["key_id"], set_=_merged(statement)), rows)
 
 
 def _last(prefix: str, last: Last | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -9,7 +10,7 @@ from starlette.types import Scope
 
 from mixus.core.clock import to_ms, utc_now
 from mixus.core.database import Database
-from mixus.keys import usage
+from mixus.keys import tokens, usage
 from mixus.keys.usage import Batch, Cell, Last, Usage
 
 WRITE_SECONDS: Final = 1.0
@@ -37,7 +38,10 @@ class Bookkeeper:
         """An orderly stop loses nothing."""
         self._stopping.set()
         self._thread.join()
+        # What could not be written before, and then what was counted since.
         self.write()
+        if self._pending is None and self.usage.is_due():
+            self.write()
 
     def note(self, scope: Scope, key_id: str, status: int, refusal: str = "") -> None:
         """One answered request; `refusal` is the code with which the key itself was refused."""
@@ -48,9 +52,8 @@ class Bookkeeper:
         self.usage.note(cell, Last(now_ms, state["network"], _agent(scope)))
 
     def last_use(self, key_id: str) -> Last | None:
-        """What this process has counted and not written yet, so that a receipt need not wait for it."""
-        pending = self._pending
-        return self.usage.last_use(key_id) or (None if pending is None else pending.used.get(key_id))
+        """What this process has counted and may not have written yet: a receipt need not wait for it."""
+        return self.usage.last_use(key_id)
 
     def write(self) -> None:
         """Write what was counted so far. What cannot be written is kept, and written with the next try."""
@@ -67,7 +70,11 @@ class Bookkeeper:
     def _run(self) -> None:
         while not self._stopping.wait(WRITE_SECONDS):
             if self._pending is not None or self.usage.is_due():
-                self.write()
+                try:
+                    self.write()
+                except Exception:
+                    # Without this thread the counts would pile up unwritten, and nobody would know.
+                    log.exception("counting the use of keys failed; trying again")
 
 
 def _route(scope: Scope) -> str:
@@ -79,6 +86,12 @@ def _route(scope: Scope) -> str:
 def _agent(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"user-agent":
-            text = value[: usage.LONGEST_AGENT].decode("ascii", "replace")
-            return "".join(character if character.isprintable() else "?" for character in text)
+            return _printable(value)[: usage.LONGEST_AGENT]
     return None
+
+
+@lru_cache(maxsize=1024)
+def _printable(agent: bytes) -> str:
+    """There are few programs, and each calls often."""
+    text = tokens.without_keys(agent.decode("ascii", "replace"))
+    return "".join(character if character.isprintable() else "?" for character in text)

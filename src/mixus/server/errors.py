@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from mixus.core import errors
 from mixus.core.errors import Invalid, MixusError, Unauthorized
+from mixus.keys import tokens
 
 MEDIA_TYPE: Final = "application/problem+json"
 MOST_ERRORS: Final = 20
@@ -91,7 +92,9 @@ def problem(error: MixusError, request_id: str, support: str | None = None) -> R
         "code": error.error_code,
         "requestId": request_id,
     }
-    return Response(orjson.dumps(document), status, _headers(error, status), MEDIA_TYPE)
+    # A sentence may name what was sent, and what was sent may be a key in a wrong place.
+    content = tokens.without_keys(orjson.dumps(document).decode())
+    return Response(content, status, _headers(error, status), MEDIA_TYPE)
 
 
 def understood(error: Exception) -> MixusError:
@@ -129,8 +132,8 @@ def _headers(error: MixusError, status: HTTPStatus) -> dict[str, str]:
 
 def _challenge(error: MixusError) -> str:
     """RFC 6750: a request without any credential is told the scheme and nothing about an error."""
-    is_missing = error.error_code == Unauthorized.code
-    return 'Bearer realm="mixus"' + ("" if is_missing else ', error="invalid_token"')
+    was_sent = error.error_code.startswith("key-") and error.error_code != Unauthorized.code
+    return 'Bearer realm="mixus"' + (', error="invalid_token"' if was_sent else "")
 
 
 def _of_framework(error: HTTPException) -> MixusError:
@@ -166,5 +169,7 @@ def _message(item: dict[str, Any]) -> str:
     """The rule that was broken, never the value that broke it."""
     if item["type"] == "extra_forbidden":
         return "This field is not known here."
+    if item["type"] == "too_short":
+        return f"Input should have at least {item['ctx']['min_length']}."
     text: str = item["msg"].removeprefix("Value error, ")
     return text if text.endswith(".") else f"{text}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from mixus.accounts import links, sessions
+from mixus.accounts import attempts, links, sessions
 from mixus.core import clock, limits
 from mixus.core.database import Database
 from mixus.core.settings import Settings
@@ -18,8 +18,6 @@ logger = logging.getLogger(__name__)
 
 SECONDS = 30.0
 FIRST_SECONDS = 1.0
-# Of any rate: that of sign-ins by address.
-LONGEST_WINDOW_SECONDS = 3600
 
 # Does one small piece of work in transactions of its own; whether there may be more.
 Job = Callable[[datetime], bool]
@@ -69,7 +67,7 @@ def roll_up(database: Database, now: datetime) -> bool:
 def forget(database: Database, now: datetime) -> bool:
     """Rates that nobody uses any more, and sign-ins and links that are long over."""
     with database.transaction() as tx:
-        limits.forget_idle(tx, LONGEST_WINDOW_SECONDS)
+        limits.forget_idle(tx, attempts.PER_EMAIL.window_seconds)
         sessions.forget_old(tx, now)
         links.forget_old(tx, now)
     return False

@@ -76,5 +76,5 @@ def test_no_address_is_stored(postgres_database_url: str) -> None:
     with database.engine.connect() as connection:
         names = connection.execute(rate_windows.select()).scalars().all()
     database.close()
-    assert len(names) == 3
+    assert len(names) == 4
     assert all(len(name) <= 128 and "example" not in name and "2001" not in name for name in names)

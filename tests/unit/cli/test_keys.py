@@ -12,14 +12,16 @@ from factories import UNKNOWN_KEY
 from typer.testing import CliRunner, Result
 
 from mixus.accounts.principal import Role
+from mixus.cli.key_output import print_receipt
 from mixus.cli.keys import app as keys_app
 from mixus.cli.users import app as users_app
 from mixus.core.clock import utc_now
 from mixus.core.database import Database
 from mixus.core.errors import Unauthorized
-from mixus.keys import pepper, tokens, usage
+from mixus.keys import info, pepper, tokens, usage
 from mixus.keys.authenticate import authenticate
 from mixus.keys.usage import Cell, Last
+from mixus.server.receipt import Receipt
 
 ADA = ("--user", "ada@example.org", "--name", "ci")
 
@@ -181,6 +183,39 @@ def test_revoking_prints_a_receipt(mixus: Mixus) -> None:
     assert receipt["lastUsed"] is None
 
 
+def test_what_others_wrote_cannot_act_on_the_terminal_of_a_receipt(
+    mixus: Mixus, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key_of(mixus)
+    (key,) = listed(mixus)
+    with database.transaction() as tx:
+        shown = info.describe(tx, str(key["id"]))
+    row = {"id": "exe_1", "status": "queued", "task_name": "t\x1b]0;pwn\x07\u202ered\nline2"}
+    print_receipt(Receipt(shown, utc_now(), 0, [row], are_cancelled=False))
+    said = capsys.readouterr().err
+    assert "tred line2" in said
+    assert not set(said) & set("\x1b\x07\u202e")
+
+
+def test_a_key_that_cannot_be_shown_is_not_made(mixus: Mixus) -> None:
+    key_of(mixus)
+    (key,) = listed(mixus)
+    create = ["create", *ADA, "--scope", "eval:read"]
+    for arguments in (create, ["rotate", str(key["id"]), "--overlap", "1h"]):
+        command = [sys.executable, "-m", "mixus.cli.main", "keys", *arguments]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 1
+        assert "No key was made" in done.stderr
+    assert listed(mixus) == [key]
+
+
+def test_an_empty_input_is_no_wrong_key() -> None:
+    checked = run("keys", "check", stdin="\n")
+    assert checked.exit_code == 1
+    assert "MIXUS_API_KEY" in checked.stderr
+
+
 def test_the_use_of_a_key_is_shown(mixus: Mixus, database: Database) -> None:
     key_of(mixus)
     key_id = str(listed(mixus)[0]["id"])
@@ -257,7 +292,7 @@ def test_a_whole_key_is_found_fine(ending: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "does not start with"),
+        ("", "no key on standard input"),
         (UNKNOWN_KEY[:-1], "40 of 41 characters"),
         (UNKNOWN_KEY[:-1] + "0", "checksum"),
         (UNKNOWN_KEY + " ", "a space"),

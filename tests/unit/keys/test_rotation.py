@@ -33,7 +33,7 @@ def states(tx: Transaction, now: datetime = NOW) -> list[State]:
     return [key.state(now) for key in info.list_keys(tx)]
 
 
-@pytest.mark.parametrize("overlap", OVERLAPS)
+@pytest.mark.parametrize("overlap", OVERLAPS.values())
 def test_the_old_key_works_exactly_until_its_overlap_ends(database: Database, overlap: timedelta) -> None:
     with database.transaction() as tx:
         _, key = create_key(tx, create_account(tx))

@@ -211,3 +211,16 @@ def test_whatever_is_counted_and_rolled_up_the_sums_stay(
             assert report.unbalanced_keys(tx) == []
         whole.rollback()
     database.close()
+
+
+def test_a_batch_of_many_keys_is_written_whole(database: Database) -> None:
+    with database.transaction() as tx:
+        keys = [made(tx) for _ in range(5)]
+        books = Usage()
+        for key in keys:
+            for status in (200, 404):
+                books.note(cell(key, status=status), LAST)
+            books.note(cell(key, 401, refusal="key-revoked"), LAST)
+        usage.write(tx, books.writer_id, books.take(), NOW)
+        assert [(key.accepted, key.refused) for key in info.list_keys(tx)] == [(2, 1)] * 5
+        assert report.unbalanced_keys(tx) == []

@@ -27,6 +27,9 @@ def upgrade() -> None:
         prefixes=[] if is_sqlite else ["UNLOGGED"],
     )
     op.create_index("ix_events_kind_at", "events", ["kind", "at"])
+    op.create_index("ix_events_at_id", "events", ["at", "id"])
+    op.create_index("ix_events_actor_id_at", "events", ["actor_id", "at"])
+    op.create_index("ix_keys_expires_at", "keys", ["expires_at"])
     op.create_index("ix_executions_user_id_status", "executions", ["user_id", "status"])
     op.create_index("ix_executions_credential_id", "executions", ["credential_id"])
     forbid_changing_events(is_sqlite)
@@ -171,6 +174,12 @@ def forbid_changing_events(is_sqlite: bool) -> None:
                 f"create trigger events_no_{verb} before {verb} on events "
                 f"begin select raise(abort, '{APPEND_ONLY}'); end"
             )
+        # `insert or replace` deletes without asking the trigger of deleting.
+        op.execute(
+            "create trigger events_no_replace before insert on events "
+            "when exists (select 1 from events where id = new.id) "
+            f"begin select raise(abort, '{APPEND_ONLY}'); end"
+        )
         return
     op.execute(
         "create function forbid_changing_events() returns trigger language plpgsql as "
@@ -184,14 +193,16 @@ def forbid_changing_events(is_sqlite: bool) -> None:
 
 def downgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
-        for verb in ("update", "delete"):
+        for verb in ("update", "delete", "replace"):
             op.execute(f"drop trigger events_no_{verb}")
     else:
         op.execute("drop trigger events_append_only on events")
         op.execute("drop function forbid_changing_events()")
     op.drop_index("ix_executions_credential_id", table_name="executions")
     op.drop_index("ix_executions_user_id_status", table_name="executions")
-    op.drop_index("ix_events_kind_at", table_name="events")
+    op.drop_index("ix_keys_expires_at", table_name="keys")
+    for index in ("ix_events_actor_id_at", "ix_events_at_id", "ix_events_kind_at"):
+        op.drop_index(index, table_name="events")
     op.execute("update events set actor_id = credential_id where credential_id is not null")
     for table in (
         *("rate_windows", "deliveries", "key_notices", "key_streams", "usage_writers", "key_use"),

@@ -7,17 +7,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator, model_validator
 
 from mixus.accounts.principal import Scope
-from mixus.core.clock import NAIVE_EPOCH, shown
 from mixus.keys import lifecycle
-from mixus.keys.info import KeyInfo, shown_or_none
 from mixus.keys.labels import LONGEST_NAME, LONGEST_TEXT
 from mixus.keys.lifecycle import State
-from mixus.keys.report import UsageReport
 from mixus.keys.rotation import Rotation
 from mixus.keys.service import KeyChange, NewKey
-from mixus.server.answers import Document
 from mixus.server.api.schemas import Answered, Succeeded
-from mixus.server.receipt import Receipt
 from mixus.server.wire import Body, Timestamp, is_moment, text
 
 # Longer than any key, so that what is no key gets the same answer as one.
@@ -119,7 +114,7 @@ class RotateKey(Body):
         return expires
 
     def rotation(self, key_id: str) -> Rotation:
-        overlap = OVERLAPS[self.overlap]
+        overlap = lifecycle.OVERLAPS[self.overlap]
         expires = None if self.expires is None else _or_none(self.expires)
         return Rotation(key_id, overlap, self.scopes, self.allow_live, expires)
 
@@ -135,9 +130,6 @@ class ReportLeak(Body):
 
 def _or_none(expires: timedelta | datetime | str) -> timedelta | datetime | None:
     return None if isinstance(expires, str) else expires
-
-
-OVERLAPS: Final = dict(zip(("0", "1h", "24h", "7d"), lifecycle.OVERLAPS, strict=True))
 
 
 class LastUse(Answered):
@@ -162,6 +154,7 @@ class Key(Answered):
     lineage_id: str
     replaced_by: str | None
     last_used: LastUse | None
+    last_refused: LastUse | None
     requests: int
     refused: int
 
@@ -259,72 +252,3 @@ class SelfAnswer(Succeeded):
 
 class Received(Succeeded):
     received: Literal[True]
-
-
-def key_document(key: KeyInfo, now: datetime) -> Document:
-    last = key.last_used_at and {
-        "at": shown(key.last_used_at),
-        "network": key.last_used_network,
-        "agent": key.last_used_agent,
-    }
-    return {
-        "id": key.id,
-        "name": key.name,
-        "description": key.description,
-        "masked": key.masked,
-        "scopes": [scope.value for scope in key.scopes],
-        "allowLive": key.allow_live,
-        "state": key.state(now).value,
-        "createdAt": shown(key.created_at),
-        "expiresAt": shown_or_none(key.expires_at),
-        "disabledAt": shown_or_none(key.disabled_at),
-        "revokedAt": shown_or_none(key.revoked_at),
-        "revokeReason": key.revoke_reason,
-        "lineageId": key.lineage_id,
-        "replacedBy": key.replaced_by,
-        "lastUsed": last,
-        "requests": key.accepted,
-        "refused": key.refused,
-    }
-
-
-def receipt_document(receipt: Receipt, now: datetime) -> Document:
-    executions = [
-        {"executionId": row["id"], "taskName": row["task_name"], "status": row["status"].value}
-        for row in receipt.executions
-    ]
-    return {
-        **key_document(receipt.key, now),
-        "effectiveAt": shown(receipt.effective_at),
-        "openStreams": receipt.open_streams,
-        "executions": executions,
-        "executionsCancelled": receipt.are_cancelled,
-    }
-
-
-def usage_document(key: KeyInfo, report: UsageReport, now: datetime) -> Document:
-    return {
-        **key_document(key, now),
-        "days": [
-            {"day": day_shown(each.day), "requests": each.accepted, "refused": each.refused}
-            for each in report.days
-        ],
-        "older": {"requests": report.older.accepted, "refused": report.older.refused},
-        "routes": [
-            {
-                "route": each.route,
-                "status": each.status,
-                "refusal": each.refusal or None,
-                "scope": each.scope,
-                "count": each.count,
-            }
-            for each in report.routes
-        ],
-        "unusedScopes": [scope.value for scope in report.unused_scopes],
-        "openStreams": report.open_streams,
-    }
-
-
-def day_shown(day: int) -> str:
-    """The day in UTC: `2026-11-23`."""
-    return (NAIVE_EPOCH + timedelta(days=day)).date().isoformat()

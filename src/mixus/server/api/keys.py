@@ -1,14 +1,13 @@
 """Keys: the routes of their owner, who is signed in, and the two that a key or its finder may use."""
 
 import re
+from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi import Query as QueryOf
 
 from mixus.core.clock import shown
-from mixus.core.errors import TooManyRequests
-from mixus.core.limits import Policy
 from mixus.core.pages import Page
 from mixus.evals import capacity
 from mixus.evals.lifecycle import Status
@@ -16,7 +15,8 @@ from mixus.keys import info, leaks, report, rotation, service
 from mixus.keys.info import shown_or_none
 from mixus.server import receipt
 from mixus.server.answers import Document, Json, page_of, success
-from mixus.server.api import key_schemas
+from mixus.server.api import key_documents
+from mixus.server.api.key_documents import key_document
 from mixus.server.api.key_schemas import (
     ChangeKey,
     CreateKey,
@@ -30,16 +30,13 @@ from mixus.server.api.key_schemas import (
     RotateKey,
     SelfAnswer,
     UsageAnswer,
-    key_document,
 )
-from mixus.server.deps import BARE, Asking, Call, Open, SignedIn, SignedInReading
+from mixus.server.deps import BARE, Asking, Call, Open, Served, SignedIn, SignedInReading
 from mixus.server.idempotency import IdempotencyKey, once_secret
 from mixus.server.openapi import WITH_BODY, problems, refusals
 from mixus.server.receipt import Revocation
 from mixus.server.wire import Limit, NothingBody, Query
 
-# Of one network: who finds keys finds few, and an answer costs a look into the database.
-REPORTS: Final = Policy(60, 60)
 _ID: Final = re.compile(r"key_[0-9A-Za-z]{22}")
 
 router = APIRouter(prefix="/api/keys", tags=["keys"])
@@ -60,6 +57,10 @@ async def own_key_id(call: SignedIn, key_id: KeyIdOfPath) -> str:
 
 async def own_key_id_read(call: SignedInReading, key_id: KeyIdOfPath) -> str:
     return _own(call, key_id)
+
+
+def few_reports(request: Request, services: Served) -> None:
+    leaks.admit(services.limiter, request.state.network)
 
 
 OwnKey = Annotated[str, Depends(own_key_id)]
@@ -89,18 +90,12 @@ def describe_self(call: Asking) -> Json:
 @router.post(
     "/report-leak",
     response_model=Received,
-    dependencies=BARE,
+    dependencies=[*BARE, Depends(few_reports)],
     responses=problems(400, 413, 415, 422, 429, 500, 503),
     summary="Report a key that you found",
 )
 def report_leak(call: Open, body: ReportLeak) -> Json:
     """Revokes it and tells its owner. The answer is the same whatever was sent, and needs no credential."""
-    allowance = call.services.limiter.admit(f"leaks:{call.network}", REPORTS)
-    if not allowance.is_admitted:
-        raise TooManyRequests(
-            f"Too many reports from your network; come back in {allowance.wait_seconds} s.",
-            retry_after_seconds=allowance.wait_seconds,
-        )
     leaks.report(call.tx, call.services.pepper, body.key, call.network, call.now)
     return success({"received": True})
 
@@ -175,7 +170,10 @@ def rotate_key(
     """Both work until the overlap ends, and share one rate limit. A second rotation ends the first one's."""
 
     def rotate() -> tuple[str, Document]:
-        wanted, services = body.rotation(key_id), call.services
+        services = call.services
+        successor_id = info.describe(call.tx, key_id).replaced_by
+        is_used = successor_id is not None and services.bookkeeper.last_use(successor_id) is not None
+        wanted = replace(body.rotation(key_id), is_successor_used=is_used)
         actor = call.principal.actor
         secret, key = rotation.rotate(call.tx, services.pepper, wanted, actor, call.now, services.rules)
         return key.id, {"success": True, **key_document(key, call.now), "key": secret}
@@ -219,7 +217,7 @@ def revoke_key(call: SignedIn, key_id: OwnKey, body: RevokeKey | None = None) ->
     wanted = Revocation(key_id, call.principal.email, asked.reason, asked.cancel_executions or False)
     last = call.services.bookkeeper.last_use(key_id)
     given = receipt.revoke(call.tx, wanted, call.principal.actor, call.now, last)
-    return success(key_schemas.receipt_document(given, call.now))
+    return success(key_documents.receipt_document(given, call.now))
 
 
 @router.get(
@@ -232,7 +230,7 @@ def revoke_key(call: SignedIn, key_id: OwnKey, body: RevokeKey | None = None) ->
 def describe_usage(call: SignedInReading, key_id: OwnKeyRead) -> Json:
     """By day for 90 days, by route and outcome; at most two seconds old."""
     key = info.describe(call.tx, key_id)
-    return success(key_schemas.usage_document(key, report.usage_of(call.tx, key, call.now), call.now))
+    return success(key_documents.usage_document(key, report.usage_of(call.tx, key, call.now), call.now))
 
 
 def _own(call: Call, key_id: str) -> str:
@@ -252,7 +250,7 @@ def _requests_left(call: Call) -> Document:
 
 
 def _executions_left(call: Call) -> Document:
-    count = capacity.count_by_status(call.tx, call.principal.user_id)
+    count = capacity.count_live(call.tx, call.principal.user_id)
     most = call.services.capacity
     return {
         "running": count.get(Status.RUNNING, 0),

@@ -18,6 +18,7 @@ from mixus.accounts.sign_in import Origin, SignedIn, SignInRefused, WrongPasswor
 from mixus.core.clock import shown
 from mixus.core.database import Transaction
 from mixus.core.pages import Page
+from mixus.keys import tokens
 from mixus.server import cookies
 from mixus.server.answers import Document, Json, page_of, success
 from mixus.server.api.people_schemas import (
@@ -49,7 +50,8 @@ async def own_origin(request: Request, services: Served) -> None:
 
 
 def origin_of(request: Request) -> Origin:
-    agent = "".join(filter(str.isprintable, request.headers.get("user-agent", "")))[:LONGEST_AGENT]
+    sent = tokens.without_keys(request.headers.get("user-agent", ""))
+    agent = "".join(filter(str.isprintable, sent))[:LONGEST_AGENT]
     return Origin(request.state.network, agent or None)
 
 

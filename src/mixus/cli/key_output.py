@@ -1,7 +1,10 @@
 """How `mixus keys` shows keys, receipts and counts."""
 
 import json
+import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mixus.cli.terminal import line
@@ -27,6 +30,7 @@ def print_secret(secret: str, key: "KeyInfo") -> None:
     try:
         print(secret, file=_standard_output(), flush=True)
     except OSError as error:
+        _give_up_output()
         raise Misconfigured(f"No key was made: it cannot be written to standard output ({error}).") from None
     ends = "without an end" if key.expires_at is None else f"valid until {said(key.expires_at)}"
     print(
@@ -41,6 +45,12 @@ def _standard_output() -> TextIO:
     if sys.stdout is None:
         raise Misconfigured("No key was made: standard output is closed, and it is shown nowhere else.")
     return sys.stdout
+
+
+def _give_up_output() -> None:
+    """What is still buffered would fail once more when the process ends, and hide the reason."""
+    with Path(os.devnull).open("w") as nowhere, suppress(OSError):
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def print_keys(keys: "Sequence[KeyInfo]", now: "datetime") -> None:

@@ -84,8 +84,8 @@ def prepare() -> None:
     os.umask(0o077)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that knows ASCII only shows the rest by its codes.
-            stream.reconfigure(errors="backslashreplace")
+            # A terminal of ASCII shows the rest by its codes, and what goes to both comes in order.
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     if any(KEY_LIKE.search(argument) for argument in sys.argv[1:]):
         # What is wrong with the command would be said with the key in it.
         print(NO_KEY_HERE, file=sys.stderr)

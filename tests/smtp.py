@@ -13,6 +13,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from catcher import KEY
 
 NAME, PASSWORD = "mixus", "p@ss/word of the tests"
 ENCODED = "p%40ss%2Fword%20of%20the%20tests"
@@ -85,6 +86,7 @@ class Receiver:
         if self._controller is not None:
             self._controller.stop()
         self._listener.close()
+        assert not any(KEY.search(str(received.message)) for received in self.received), "a mail holds a key"
 
     # The names that aiosmtpd calls.
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's signature

@@ -14,8 +14,9 @@ from mixus.server.app import create_app
 
 @pytest.fixture
 def app(database: Database) -> FastAPI:
-    # Some tests ask more often than a key may within a minute; test_limits.py has the true limit.
-    return create_app(Settings(requests_per_minute=10_000), database, PEPPER, Catalog("rehearsal"))
+    # Some tests ask and queue more than a person may; test_limits.py and tests/attacks have the true limits.
+    roomy = Settings(requests_per_minute=10_000, queued_per_user=1000)
+    return create_app(roomy, database, PEPPER, Catalog("rehearsal"))
 
 
 @pytest.fixture

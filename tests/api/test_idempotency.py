@@ -114,8 +114,8 @@ def test_ten_at_once_make_one_execution(ada: Caller, database: Database) -> None
 
 def test_many_writers_at_once_all_get_through(ada: Caller, database: Database) -> None:
     with ThreadPoolExecutor(60) as pool:
-        answers = list(pool.map(lambda _: ada.create(), range(100)))
-    assert len(set(answers)) == count(database) == 100
+        answers = list(pool.map(lambda _: ada.create(), range(120)))
+    assert len(set(answers)) == count(database) == 120
 
 
 def test_what_is_answered_is_committed(database: Database, reference: Reference) -> None:

@@ -224,3 +224,22 @@ def test_a_batch_of_many_keys_is_written_whole(database: Database) -> None:
         usage.write(tx, books.writer_id, books.take(), NOW)
         assert [(key.accepted, key.refused) for key in info.list_keys(tx)] == [(2, 1)] * 5
         assert report.unbalanced_keys(tx) == []
+
+
+def test_a_roll_up_that_would_change_a_sum_changes_nothing(sqlite_database_url: str) -> None:
+    database = Database(sqlite_database_url)
+    with database.transaction() as tx:
+        key, books = made(tx), Usage()
+        books.note(cell(key, TODAY - 200), LAST)
+        usage.write(tx, books.writer_id, books.take(), NOW)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "create trigger thief after insert on key_usage when new.day = 0 "
+            "begin update key_usage set count = count - 1 where day = 0; end"
+        )
+    with pytest.raises(report.Unbalanced), database.transaction() as tx:
+        report.roll_up(tx, NOW)
+    with database.snapshot() as tx:
+        assert report.unbalanced_keys(tx) == []
+        assert [day.day for day in report.usage_of(tx, key, NOW).days] == [TODAY - 200]
+    database.close()

@@ -1,7 +1,7 @@
 # `make help` names the commands. Each sets up `.venv` first, from the locks with their hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench lock clean
+.PHONY: help demo serve test test-live check kill bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +15,7 @@ PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python
 	if $$name -c '$(FITS)' 2>/dev/null; then echo $$name; break; fi; done)
 
 help: ## Name the commands.
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/mixus ## Run one task from start to verified end; MODEL=openai:NAME for a real model.
 	@$(BIN)/mixus demo $(if $(MODEL),--model '$(MODEL)')
@@ -31,6 +31,12 @@ check: $(VENV)/mixus-dev ## Check format, style, types and which room imports wh
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+test-live: $(VENV)/mixus-dev ## Run the templates on a real model: MIXUS_LIVE_MODEL=provider:name, and its key.
+	@$(BIN)/python -m benchmarks.live
+
+kill: $(VENV)/mixus-dev ## Kill live runs 200 times on each store, at random moments.
+	@KILLS=200 $(BIN)/python -m pytest -q tests/e2e/test_kill_often.py
 
 bench: $(VENV)/mixus-dev ## Measure the ratios that the documentation names.
 	@$(BIN)/python -m benchmarks

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from rich.console import Console
 
-from benchmarks import authenticating, keys, report, starting, stepping, throughput, turnaround
+from benchmarks import agents, authenticating, keys, report, starting, stepping, throughput, turnaround
 from benchmarks.report import Section
 from mixus.core.clock import utc_now
 
@@ -27,6 +27,7 @@ SUBJECTS: Final[dict[str, Measure]] = {
     "authentication": authenticating.measure,
     "keys": keys.measure,
     "steps": stepping.measure,
+    "agents": agents.measure,
 }
 
 

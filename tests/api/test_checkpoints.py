@@ -121,7 +121,7 @@ def test_a_checkpoint_belongs_to_its_execution(bob: Caller, ada: Caller, waiting
         ({"action": "hint", "hint": "x" * 4001}, "hint"),
         ({"comment": "\0"}, "comment"),
         ({"comment": "\ud800"}, "comment"),
-        ({"editedActions": []}, "editedActions"),
+        ({"editedActions": "all"}, "editedActions"),
     ],
 )
 def test_a_bad_decision_is_named_and_decides_nothing(

@@ -165,7 +165,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"metadata": {"a": [1, float("nan")]}}, "metadata.a.1"),
     ({"metadata": {"a": 2**53 + 1}}, "metadata.a"),
     ({"metadata": {"a": -(10**400)}}, "metadata.a"),
-    ({"expectedOutcome": {"type": "contains", "value": "x"}}, "expectedOutcome"),
+    ({"expectedOutcome": "x"}, "expectedOutcome"),
     ({"reviewTimeoutMs": 1000}, "reviewTimeoutMs"),
     ({"escalateTo": "bob@example.org"}, "escalateTo"),
     ({"onReviewTimeout": "expire"}, "onReviewTimeout"),

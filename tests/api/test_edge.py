@@ -22,6 +22,8 @@ CREATE = "/api/eval/create-task-agent"
 NOTHING = "exe_0000000000000000000000"
 
 # Every route that needs a scope, with the lowest one that it takes.
+EXTERNAL = "/api/eval/external-executions"
+NO_ACTION = "act_0000000000000000000000"
 ROUTES = [
     ("POST", CREATE, Scope.CREATE),
     ("GET", f"/api/eval/status/{NOTHING}", Scope.READ),
@@ -34,11 +36,35 @@ ROUTES = [
     ("GET", "/api/eval/checkpoints", Scope.READ),
     ("GET", f"/api/eval/executions/{NOTHING}/trace", Scope.READ),
     ("GET", f"/api/eval/executions/{NOTHING}/events", Scope.READ),
+    ("GET", "/api/eval/templates", Scope.READ),
+    ("GET", "/api/eval/metrics", Scope.READ),
+    ("GET", "/api/eval/export", Scope.READ),
+    ("POST", EXTERNAL, Scope.CREATE),
+    ("POST", f"{EXTERNAL}/{NOTHING}/attach", Scope.CREATE),
+    ("POST", f"{EXTERNAL}/{NOTHING}/steps", Scope.CREATE),
+    ("POST", f"{EXTERNAL}/{NOTHING}/checkpoints", Scope.CREATE),
+    ("POST", f"{EXTERNAL}/{NOTHING}/effects", Scope.CREATE),
+    ("POST", f"{EXTERNAL}/{NOTHING}/effects/{NO_ACTION}/start", Scope.CREATE),
+    ("POST", f"{EXTERNAL}/{NOTHING}/effects/{NO_ACTION}/result", Scope.CREATE),
+    ("POST", f"{EXTERNAL}/{NOTHING}/finish", Scope.CREATE),
 ]
+WORKER = "wrk_0000000000000000000000"
 BODIES = {
     CREATE: TASK,
     f"/api/eval/executions/{NOTHING}": {"taskName": "x"},
     f"/api/eval/executions/{NOTHING}/checkpoints/{NOTHING}/decision": {"attempt": 1, "action": "approve"},
+    EXTERNAL: {"taskDescription": "Do it.", "agent": "mine"},
+    f"{EXTERNAL}/{NOTHING}/steps": {"workerId": WORKER, "name": "look"},
+    f"{EXTERNAL}/{NOTHING}/checkpoints": {"workerId": WORKER, "stage": "sum", "work": "4"},
+    f"{EXTERNAL}/{NOTHING}/effects": {
+        "workerId": WORKER,
+        "tool": "refund",
+        "effect": "purchase",
+        "arguments": {},
+    },
+    f"{EXTERNAL}/{NOTHING}/effects/{NO_ACTION}/start": {"workerId": WORKER, "arguments": {}},
+    f"{EXTERNAL}/{NOTHING}/effects/{NO_ACTION}/result": {"result": 1},
+    f"{EXTERNAL}/{NOTHING}/finish": {"workerId": WORKER, "result": "done"},
 }
 
 
@@ -258,4 +284,6 @@ def test_the_reference_names_the_scope_of_each_operation(team: Team) -> None:
     for method, path, scope in ROUTES:
         operation = team.reference.operation(method, path)
         assert operation is not None
-        assert operation["security"] == [{"key": [scope.value]}]
+        # A decision is a person's too, signed in.
+        others = [{"session": [scope.value]}] if path.endswith("/decision") else []
+        assert operation["security"] == [{"key": [scope.value]}, *others]

@@ -8,9 +8,12 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mixus.client import Client
+import httpx2
+
+from mixus.client import Client, Status
 
 PROBE = Path(__file__).with_name("probe.py")
+LIVE = {"MIXUS_LIVE_TOOLS": "write_line", "MIXUS_LIVE_WITHOUT_VERIFICATION": "true"}
 
 
 @dataclass
@@ -23,6 +26,8 @@ class Deployment:
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
     key: str = ""
+    email: str = "ada@example.org"
+    password: str = "a long walk by the sea"
     address: str = ""
 
     def start(self, what: str = "serve", *options: str) -> subprocess.Popen[str]:
@@ -30,7 +35,10 @@ class Deployment:
         with (self.folder / "log").open("a") as log:
             process = subprocess.Popen(
                 [sys.executable, str(PROBE), what, str(self.file), *options],
-                env=kept | {"MIXUS_DATA": str(self.folder), "MIXUS_DATABASE_URL": self.url} | self.variables,
+                env=kept
+                | {"MIXUS_DATA": str(self.folder), "MIXUS_DATABASE_URL": self.url}
+                | LIVE
+                | self.variables,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -44,6 +52,19 @@ class Deployment:
         client = Client(self.key, self.address)
         self.clients.append(client)
         return client
+
+    def approve(self, status: Status) -> None:
+        """As the person that reviews: in `live` no key decides."""
+        checkpoint = next(item for item in status.checkpoints if item.status == "awaiting")
+        with httpx2.Client(base_url=self.address, trust_env=False) as browser:
+            credentials = {"email": self.email, "password": self.password}
+            signed_in = browser.post("/api/session", json=credentials).raise_for_status()
+            place = f"/api/eval/executions/{status.execution_id}/checkpoints/{checkpoint.checkpoint_id}"
+            browser.post(
+                f"{place}/decision",
+                json={"attempt": checkpoint.attempt, "action": "approve"},
+                headers={"X-CSRF-Token": signed_in.json()["csrfToken"]},
+            ).raise_for_status()
 
     @property
     def file(self) -> Path:
@@ -67,11 +88,15 @@ class Deployment:
 
     def kill(self) -> None:
         """All of it, at once, with no chance to say goodbye."""
-        for process in self.processes:
-            end(process)
+        self.kill_processes()
         for client in self.clients:
             client.close()
+        self.clients.clear()
         self.processes.clear()
+
+    def kill_processes(self) -> None:
+        for process in self.processes:
+            end(process)
 
 
 def end(process: subprocess.Popen[str]) -> None:

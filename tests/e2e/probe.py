@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mixus.agents.tools.builtin import BUILT_IN
-from mixus.agents.tools.registry import Arguments, Tool, registry
+from mixus.agents.tools.registry import Arguments, Context, Tool, registry
 from mixus.cli import logs, serve
 from mixus.cli import settings as cli_settings
 from mixus.evals.lifecycle import Effect
@@ -29,7 +28,7 @@ async def hold(file: Path, moment: str) -> None:
 def linger_tool(file: Path) -> Tool:
     """Only reads, so it may run again; says which process it runs in."""
 
-    async def run(_arguments: Arguments) -> str:
+    async def run(_arguments: Arguments, _context: Context) -> str:
         file.with_suffix(".pid").write_text(str(os.getpid()))
         await hold(file, "linger")
         return "lingered"
@@ -38,7 +37,7 @@ def linger_tool(file: Path) -> Tool:
 
 
 def write_line_tool(file: Path) -> Tool:
-    async def run(arguments: Line) -> str:
+    async def run(arguments: Line, _context: Context) -> str:
         await hold(file, "before")
         with file.open("a") as lines:
             lines.write(f"{arguments.text}\n")
@@ -66,9 +65,7 @@ def main() -> None:
     watch_connections(file)
     serve.stop_on_signals()
     logs.configure()
-    service = serve.build(
-        cli_settings.load(), {**BUILT_IN, **registry(write_line_tool(file), linger_tool(file))}
-    )
+    service = serve.build(cli_settings.load(), registry(write_line_tool(file), linger_tool(file)))
     if what == "worker":
         serve.work(service)
     with serve.listen("127.0.0.1", 0) as listener:

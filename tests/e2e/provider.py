@@ -7,6 +7,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 ANSWER = "The answer is 4."
+PLAN = {"steps": [{"description": "Answer.", "effect": "read"}]}
+PLANNING = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [
+        {
+            "index": 0,
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "plan", "arguments": json.dumps(PLAN)},
+        }
+    ],
+}
 
 
 class Provider:
@@ -51,13 +64,18 @@ class Handler(BaseHTTPRequestHandler):
         self.answer()
 
     def answer(self) -> None:
-        message = {"role": "assistant", "content": ANSWER}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        """As one piece of a stream, and the usage after it."""
+        asked = self.provider.requests[-1]
+        is_planned = any(message["role"] == "tool" for message in asked["messages"])
+        delta = {"role": "assistant", "content": ANSWER} if is_planned else PLANNING
+        said = {"index": 0, "delta": delta, "finish_reason": "stop"}
         usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-        body = {"id": "1", "object": "chat.completion", "created": 1, "model": "gpt-4o", "choices": [choice]}
-        content = json.dumps(body | {"usage": usage}).encode()
+        common = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o"}
+        pieces = [common | {"choices": [said]}, common | {"choices": [], "usage": usage}]
+        lines = [*(json.dumps(piece) for piece in pieces), "[DONE]"]
+        content = "".join(f"data: {line}\n\n" for line in lines).encode()
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

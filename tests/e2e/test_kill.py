@@ -14,7 +14,8 @@ SCRIPT = [{"tool": "write_line", "arguments": {"text": "one"}}, {"final": "done"
 
 
 def create(client: Client, **fields: Any) -> str:
-    body = {"task_description": "Write a line.", "model": "script", "script": SCRIPT} | fields
+    task = {"task_description": "Write a line.", "model": "script", "script": SCRIPT}
+    body = task | {"environment": "live"} | fields
     return client.create_task_agent(**body).execution_id
 
 
@@ -26,11 +27,6 @@ def paused(client: Client, execution: str) -> Status:
 
 def finished(client: Client, execution: str) -> Status:
     return client.wait(execution, until="final", timeout_seconds=60)
-
-
-def approve(client: Client, status: Status) -> None:
-    checkpoint = next(item for item in status.checkpoints if item.status == "awaiting")
-    client.decide(status.execution_id, checkpoint.checkpoint_id, "approve", attempt=checkpoint.attempt)
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -50,7 +46,7 @@ def test_killed_while_paused_it_still_waits_and_goes_on(deployment: Deployment) 
     client = deployment.serve()
     status = paused(client, execution)
     assert status.checkpoints == before.checkpoints
-    approve(client, status)
+    deployment.approve(status)
     assert finished(client, execution).result == "done"
     assert deployment.lines == ["one"]
 
@@ -58,7 +54,7 @@ def test_killed_while_paused_it_still_waits_and_goes_on(deployment: Deployment) 
 def test_killed_right_after_a_decision_was_answered_the_decision_stands(deployment: Deployment) -> None:
     client = deployment.serve()
     execution = create(client)
-    approve(client, paused(client, execution))
+    deployment.approve(paused(client, execution))
     deployment.kill()
     client = deployment.serve()
     assert finished(client, execution).status == "completed"
@@ -72,14 +68,14 @@ def test_killed_inside_an_effect_the_reviewer_is_asked_and_it_never_runs_again(
     client = deployment.serve()
     execution = create(client)
     deployment.hold(moment)
-    approve(client, paused(client, execution))
+    deployment.approve(paused(client, execution))
     reach_the_effect(deployment, client, execution, moment)
     deployment.kill()
     deployment.release()
     client = deployment.serve()
     status = paused(client, execution)
     assert [item.source for item in status.checkpoints] == ["auto", "uncertain"]
-    approve(client, status)
+    deployment.approve(status)
     assert finished(client, execution).status == "completed"
     assert deployment.lines == ([] if moment == "before" else ["one"])
 
@@ -114,8 +110,9 @@ def test_killed_in_the_middle_of_a_model_call_it_is_called_again_and_finishes(
     provider.answers.set()
     status = finished(deployment.serve(), execution)
     assert (status.status, status.result) == ("completed", "The answer is 4.")
-    assert len(provider.requests) == 2
-    assert status.raw["metrics"]["inputTokens"] == 10
+    # The one that was cut off, the plan and the answer; what was cut off told no usage.
+    assert len(provider.requests) == 3
+    assert status.raw["metrics"]["inputTokens"] == 20
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

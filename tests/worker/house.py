@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
@@ -14,14 +15,15 @@ from sqlalchemy import insert, select
 from mixus.accounts.principal import Principal, Role, Scope, Via
 from mixus.accounts.tables import accounts
 from mixus.agents.catalog import Catalog
+from mixus.agents.edits import revise
 from mixus.agents.tools.builtin import BUILT_IN
-from mixus.agents.tools.registry import Arguments, Tool, ToolFailed, registry
+from mixus.agents.tools.registry import Arguments, Context, Tool, ToolFailed, registry
 from mixus.core.database import Database, Row
 from mixus.evals import decide, queries, service
-from mixus.evals.lifecycle import Decision, Effect, Status
+from mixus.evals.lifecycle import Decision, Effect, Environment, Status
 from mixus.evals.progress import Leg
 from mixus.evals.tables import effects, executions, trace
-from mixus.evals.tasks import NewTask, Verdict
+from mixus.evals.tasks import Edits, NewTask, Verdict
 from mixus.worker import leases
 from mixus.worker.bench import Bench
 from mixus.worker.segment import run_segment
@@ -80,7 +82,7 @@ class Outside:
         self.gate: asyncio.Event | None = None
         self.answer: str | None = None
 
-    async def run(self, arguments: Line) -> str:
+    async def run(self, arguments: Line, _context: Context) -> str:
         if self.fault is not None:
             self.fault(arguments.text)
         if self.gate is not None:
@@ -99,6 +101,11 @@ class SayingCatalog(Catalog):
         super().__init__("rehearsal", tools, may_spend=True)
         self.sayings: dict[str, Sequence[Saying]] = {}
         self.meanwhile: Callable[[], None] | None = None
+        self.has_plans = False
+
+    def plans(self, model: str) -> bool:
+        """A saying is no plan unless a test wants it to be one."""
+        return self.has_plans if model in self.sayings else super().plans(model)
 
     def model(self, name: str, script: list[Mapping[str, Any]] | None) -> Model:
         if name not in self.sayings:
@@ -139,13 +146,22 @@ class House:
     def person(self, user_id: str, email: str, role: Role = Role.MEMBER) -> Principal:
         with self.database.transaction() as tx:
             tx.execute(insert(accounts).values(id=user_id, email=email, role=role, created_at=self.clock()))
-        return Principal(user_id, email, role, frozenset(Scope), f"key_{user_id}", Via.KEY)
+        return Principal(
+            user_id, email, role, frozenset(Scope), f"ses_{user_id}", Via.SESSION, may_go_live=True
+        )
 
     def create(self, *sayings: Saying, **task: Any) -> str:
         """An execution whose model says these things; `task` are further fields of NewTask."""
         name = f"test:{len(self.catalog.sayings)}"
         self.catalog.sayings[name] = sayings
-        return self.create_task(NewTask(**{"description": "Do it.", "name": "It", "model": name, **task}))
+        environment = Environment.LIVE if self._writes(sayings) else Environment.SANDBOX
+        fields = {"description": "Do it.", "name": "It", "model": name, "environment": environment}
+        return self.create_task(NewTask(**{**fields, **task}))
+
+    def _writes(self, sayings: Sequence[Saying]) -> bool:
+        """Whether a line is written, which is outside the database and so real."""
+        calls = [call for saying in sayings if not isinstance(saying, str) for call in saying]
+        return any(tool == "write_line" for tool, _ in calls)
 
     def create_task(self, task: NewTask) -> str:
         prepared = self.catalog.prepare(task)
@@ -181,18 +197,28 @@ class House:
         principal: Principal | None = None,
         checkpoint: Row | None = None,
         attempt: int | None = None,
-        hint: str | None = None,
+        **said: Any,
     ) -> Row:
+        """`said` is what else the verdict holds."""
         checkpoint = checkpoint or self.awaiting(execution_id)
-        verdict = Verdict(attempt or checkpoint["attempt"], action, hint)
+        verdict = Verdict(attempt or checkpoint["attempt"], action, **said)
         with self.database.transaction() as tx:
             return decide.decide(
                 tx, principal or self.owner, execution_id, checkpoint["id"], verdict, self.clock()
             )
 
+    def edits(self, arguments: Mapping[str, Mapping[str, Any]]) -> Edits:
+        return Edits(arguments, partial(revise, self.catalog.tools))
+
     def approve(self, execution_id: str) -> Row:
         self.decide(execution_id, Decision.APPROVE)
         return self.run(execution_id)
+
+    def edit(self, execution_id: str, *arguments: Mapping[str, Any]) -> Row:
+        """Approve with these arguments in place of the proposed ones, in order."""
+        actions = self.awaiting(execution_id)["proposed_actions"]
+        edits = {action["actionId"]: each for action, each in zip(actions, arguments, strict=False)}
+        return self.decide(execution_id, Decision.APPROVE, edits=self.edits(edits))
 
     def hint(self, execution_id: str, text: str) -> Row:
         self.decide(execution_id, Decision.HINT, hint=text)

@@ -12,6 +12,7 @@ from worker.house import START, House, Saying, line, mail, sure_failure
 
 from mixus.accounts.principal import Role
 from mixus.agents import conversation
+from mixus.agents.tools.registry import Arguments
 from mixus.core.errors import MixusError
 from mixus.evals import effects, progress, service
 from mixus.evals.errors import (
@@ -288,6 +289,31 @@ def kill_between_intent_and_result(house: House, execution: str) -> None:
     house.run(execution)
 
 
+def test_an_intent_stays_uncertain_whatever_has_become_of_its_tool(house: House) -> None:
+    def die(_text: str) -> None:
+        raise OSError("cut off")
+
+    house.outside.fault = die
+    execution = house.create([line("a")], "done", max_steps=5)
+    house.run(execution)
+    house.decide(execution, APPROVE)
+    tools = dict(house.catalog.tools)
+
+    class Changed(Arguments):
+        other: int
+
+    # The process dies before it can ask, and the next one knows the tool by another schema.
+    assert house.crash(execution, at_write=3, is_committed=False)
+    house.catalog.tools = tools | {"write_line": replace(tools["write_line"], arguments=Changed)}
+    house.take_over()
+    house.run(execution)
+    asked = house.awaiting(execution)
+    assert asked["source"] == "uncertain"
+    assert asked["proposed_actions"][0]["arguments"] == {"text": "a"}
+    assert house.approve(execution)["status"] == Status.COMPLETED
+    assert house.outside.lines == []
+
+
 def test_an_intent_without_a_result_is_never_run_again_by_itself(house: House) -> None:
     execution = house.create([line("a")], "done")
     house.run(execution)
@@ -483,7 +509,7 @@ def test_an_admin_does_not_decide_on_what_he_made_for_another_reviewer(house: Ho
     house.run(execution)
     with pytest.raises(NotTheReviewer):
         house.decide(execution, APPROVE)
-    assert house.decide(execution, APPROVE, principal=house.reviewer)["decided_via"] == "key"
+    assert house.decide(execution, APPROVE, principal=house.reviewer)["decided_via"] == "session"
 
 
 # 5. Waiting costs a row.

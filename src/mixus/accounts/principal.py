@@ -48,6 +48,8 @@ class Principal:
     network: str | None = None
     # When the credential ends; None is never.
     expires_at_ms: int | None = None
+    # Whether it may start executions whose effects are real.
+    may_go_live: bool = False
 
     @property
     def is_admin(self) -> bool:

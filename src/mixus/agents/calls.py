@@ -1,17 +1,23 @@
 """A tool call that a model asked for, checked and given a digest that an approval can be bound to."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 from pydantic_ai.messages import ToolCallPart
 
 from mixus.agents.tools.builtin import CHECKPOINT
-from mixus.agents.tools.registry import Arguments, Registry, Tool
+from mixus.agents.tools.registry import Arguments, Context, Registry, Tool
 from mixus.core.text import storable
+from mixus.evals.digests import digest
 from mixus.evals.lifecycle import Effect
+
+
+class Intended(Arguments):
+    """Whatever was approved."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
 
 @dataclass(frozen=True)
@@ -37,9 +43,7 @@ class Call:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the tool and its arguments as JSON with sorted keys: what an approval is bound to."""
-        arguments = json.dumps(self.canonical, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(f"{self.tool.name}\n{arguments}".encode()).hexdigest()
+        return digest(self.tool.name, self.canonical)
 
     def shown(self) -> dict[str, Any]:
         """The action as a reviewer and the trace see it: the raw arguments, never a summary."""
@@ -71,6 +75,19 @@ def read(part: ToolCallPart, registry: Registry, allowed: frozenset[str]) -> Cal
         return BadCall(part.tool_call_id, part.tool_name, _sentence(invalid))
     except (ValueError, RecursionError):
         return BadCall(part.tool_call_id, part.tool_name, "The arguments are not a JSON object.")
+
+
+def as_intended(part: ToolCallPart, effect: Effect) -> Call | None:
+    """A call that was about to happen when its tool still was what it is no more; None where it is none."""
+    try:
+        arguments = Intended.model_validate(_arguments(part))
+    except (ValueError, RecursionError):
+        return None
+    return Call(part.tool_call_id, Tool(part.tool_name, "", effect, Intended, _gone), arguments)
+
+
+async def _gone(_arguments: Intended, _context: Context) -> Any:
+    raise RuntimeError("what was intended is never run again")
 
 
 def _arguments(part: ToolCallPart) -> dict[str, Any]:

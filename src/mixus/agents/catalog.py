@@ -1,27 +1,58 @@
 """Which models and tools a deployment has, and whether a task can be carried out with them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from genai_prices import Usage, calc_price
 from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.models import Model
 
-from mixus.agents import providers
 from mixus.agents.calls import BadCall, read
 from mixus.agents.models.rehearsal.hints import parse
 from mixus.agents.models.rehearsal.model import RehearsalModel
 from mixus.agents.models.rehearsal.plan import BeyondRehearsal, plan_of
 from mixus.agents.models.script import ScriptModel
+from mixus.agents.prices import Prices
+from mixus.agents.providers import Clients
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.registry import Registry
 from mixus.core.errors import Invalid
+from mixus.evals import scoring
+from mixus.evals.lifecycle import Effect, Environment, TestMode
 from mixus.evals.tasks import NewTask, PlannedStep
 
 REHEARSAL: Final = "rehearsal"
 SCRIPT: Final = "script"
 OFFLINE: Final = frozenset({REHEARSAL, SCRIPT})
+
+
+@dataclass(frozen=True)
+class Live:
+    """What an admin lets agents do in the world."""
+
+    tools: frozenset[str] = frozenset()
+    without_verification: bool = False
+
+
+NOTHING_LIVE: Final = Live()
+
+
+@dataclass(frozen=True)
+class ModelRules:
+    """Which models of providers may be used (None: all), what they cost, how patiently they are asked."""
+
+    allowed: frozenset[str] | None = None
+    prices: Prices = field(default_factory=Prices)
+    # Who judges outcomes; None is the model of the execution itself.
+    judge: str | None = None
+    # Longest silence within one call.
+    timeout_seconds: float = 120.0
+    # Before the first quick try again; the next one waits twice as long.
+    pause_seconds: float = 0.5
+
+
+ANY_MODEL: Final = ModelRules()
 
 
 class Catalog:
@@ -30,46 +61,98 @@ class Catalog:
     Only an admin who named a model, whichever it is, lets tasks name one of a provider (`may_spend`).
     """
 
-    def __init__(self, default_model: str, tools: Registry = BUILT_IN, *, may_spend: bool = False) -> None:
+    def __init__(
+        self,
+        default_model: str,
+        tools: Registry = BUILT_IN,
+        *,
+        may_spend: bool = False,
+        live: Live = NOTHING_LIVE,
+        rules: ModelRules = ANY_MODEL,
+    ) -> None:
         self.default_model = default_model
         self.tools = tools
         self.may_spend = may_spend
+        self.live = live
+        self.rules = rules
+        self.clients = Clients()
 
     def prepare(self, task: NewTask) -> NewTask:
         """The task with its tools and its plan; raises Invalid when it cannot be carried out here."""
         self._check_model(task)
-        tools = self._check_tools(task)
+        tools = self._check_live(task, self._check_tools(task))
         self._check_script(task, frozenset(tools))
+        self._check_outcome(task)
         return replace(task, tools=tools, plan=self._plan(task))
+
+    def plans(self, model: str) -> bool:
+        """Whether a task begins with this model's plan; of the others it is known beforehand."""
+        return model not in OFFLINE
 
     def model(self, name: str, script: list[Mapping[str, Any]] | None) -> Model:
         if name == REHEARSAL:
             return RehearsalModel()
         if name == SCRIPT:
             return ScriptModel(script or [])
-        return providers.model(name)
+        return self.clients.model(name)
+
+    def judge(self, model: str) -> str:
+        """Who judges what this model answered."""
+        return self.rules.judge or model
+
+    def require_allowed(self, name: str) -> None:
+        """Raises Invalid. The models of ours are always allowed: they call nobody."""
+        allowed = self.rules.allowed
+        if name in OFFLINE or allowed is None or any(fnmatchcase(name, pattern) for pattern in allowed):
+            return
+        named = ", ".join(sorted(allowed)) or "none of a provider"
+        raise Invalid(f"{name} is not allowed here; allowed are {named}.", field="model")
 
     def _check_model(self, task: NewTask) -> None:
         if task.model in OFFLINE:
             if task.max_cost_usd is not None:
                 raise Invalid(f"{task.model} costs nothing; leave the budget out.", field="maxCostUsd")
+            if task.max_tokens is not None:
+                raise Invalid(f"{task.model} uses no tokens; leave the limit out.", field="maxTokens")
             return
         if not self.may_spend and ":" in task.model:
             raise Invalid(
                 "This server calls no provider until its admin sets MIXUS_MODEL; `rehearsal` works.",
                 field="model",
             )
-        model = providers.model(task.model)
-        if task.max_cost_usd is not None and not _has_price(model):
+        self.require_allowed(task.model)
+        model = self.clients.model(task.model)
+        if task.max_cost_usd is not None and not self.rules.prices.knows(task.model, model):
             raise Invalid(f"No price is known for {task.model}, so a budget cannot hold.", field="maxCostUsd")
 
     def _check_tools(self, task: NewTask) -> list[str]:
+        seeded = {None, *(place.area for place in task.seeds)}
+        offered = [name for name, tool in self.tools.items() if tool.needs_seed in seeded]
         if task.tools is None:
-            return list(self.tools)
-        unknown = sorted(set(task.tools) - set(self.tools))
-        if unknown:
-            raise Invalid(f"There is no such tool here; there are {', '.join(self.tools)}.", field="tools")
+            return offered
+        if not set(task.tools) <= set(offered):
+            raise Invalid(f"There is no such tool here; there are {', '.join(offered)}.", field="tools")
         return list(dict.fromkeys(task.tools))
+
+    def _check_live(self, task: NewTask, tools: list[str]) -> list[str]:
+        """In `live`, only effects that the admin allowed; those that the task did not name are left out."""
+        if task.environment is Environment.SANDBOX:
+            return tools
+        if task.test_mode is TestMode.WITHOUT_VERIFICATION and not self.live.without_verification:
+            raise Invalid("This server does nothing live without verification.", field="testMode")
+        forbidden = [name for name in tools if not self._may_be_live(name)]
+        if task.tools is not None and forbidden:
+            raise Invalid(
+                f"{forbidden[0]} may not be live here; its admin names such tools in MIXUS_LIVE_TOOLS.",
+                field="tools",
+            )
+        allowed = [name for name in tools if name not in forbidden]
+        if all(self.tools[name].effect is Effect.READ for name in allowed):
+            raise Invalid("No tool here may have real effects: set MIXUS_LIVE_TOOLS.", field="environment")
+        return allowed
+
+    def _may_be_live(self, name: str) -> bool:
+        return self.tools[name].effect is Effect.READ or name in self.live.tools
 
     def _check_script(self, task: NewTask, allowed: frozenset[str]) -> None:
         """A script is refused now rather than half-way: every call must be one that can be made."""
@@ -82,6 +165,19 @@ class Catalog:
             call = read(part, self.tools, allowed)
             if isinstance(call, BadCall):
                 raise Invalid(call.problem, field=f"script.{index}")
+
+    def _check_outcome(self, task: NewTask) -> None:
+        if task.expected_outcome is None:
+            return
+        scoring.require_scorable(task.expected_outcome)
+        judge = self.judge(task.model) if scoring.is_judged(task.expected_outcome) else None
+        if judge in OFFLINE:
+            raise Invalid(
+                f"{judge} cannot judge: name a language model, or have the admin set MIXUS_JUDGE_MODEL.",
+                field="expectedOutcome.type",
+            )
+        if judge and task.max_cost_usd and not self.rules.prices.knows(judge, self.model(judge, None)):
+            raise Invalid(f"No price is known for {judge}, so a budget cannot hold.", field="maxCostUsd")
 
     def _plan(self, task: NewTask) -> list[PlannedStep]:
         """What is known beforehand: a rehearsal's reading of the task, or the script."""
@@ -100,11 +196,3 @@ def _rehearsed(description: str) -> list[PlannedStep]:
         return [PlannedStep(step.description, step.effect) for step in plan_of(parse(description, []).steps)]
     except BeyondRehearsal:
         return []
-
-
-def _has_price(model: Model) -> bool:
-    try:
-        calc_price(Usage(input_tokens=1), model.model_name, provider_id=model.system)
-    except LookupError:
-        return False
-    return True

@@ -1,8 +1,10 @@
 """The conversation with the model, rebuilt from the journal: rows are all that a segment starts from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_ai.messages import (
@@ -18,12 +20,16 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from mixus.agents.prompts import HINT_PREFIX, NOT_PERFORMED, REMINDER
+from mixus.agents.prompts import EDITED, HINT_PREFIX, NOT_PERFORMED, PLAN_REMINDER, REMINDER
 from mixus.core.database import Row
 from mixus.core.ids import new_id
 from mixus.core.text import storable
 
 MAX_BAD_ANSWERS = 4
+
+P = TypeVar("P", bound=ModelResponsePart)
+# What is done to foreign text before it is kept.
+Clean = Callable[[Any], Any]
 
 
 class StateUnreadable(Exception):
@@ -38,6 +44,8 @@ class Conversation:
     open_calls: list[ToolCallPart] = field(default_factory=list)
     answer: str | None = None
     bad_answers: int = 0
+    # What a reviewer changed before it ran: the call's id and the arguments that the model had proposed.
+    proposed: dict[str, Any] = field(default_factory=dict)
 
     def add(self, message: ModelMessage) -> None:
         if isinstance(message, ModelResponse):
@@ -52,6 +60,23 @@ class Conversation:
         self._add_request(ModelRequest(parts=[*parts, prompt]))
         self.answer = None
 
+    def edit(self, effective: Mapping[str, Mapping[str, Any]]) -> None:
+        """Put what was approved in place of what was proposed: the history tells what really ran."""
+        last = self.messages[-1]
+        if not isinstance(last, ModelResponse):
+            raise StateUnreadable("A decision changed calls that are not the last thing asked for.")
+        for call in self.open_calls:
+            if call.tool_call_id in effective:
+                self.proposed[call.tool_call_id] = call.args
+        self.messages[-1] = replace(last, parts=[_edited(part, effective) for part in last.parts])
+        self.open_calls = [_edited(call, effective) for call in self.open_calls]
+
+    def edit_of(self, action_id: str) -> str | None:
+        """What to tell the model of a call that a reviewer changed."""
+        if action_id not in self.proposed:
+            return None
+        return f"{EDITED} You had proposed: {_written(self.proposed[action_id])}"
+
     def _add_response(self, response: ModelResponse) -> None:
         self.messages.append(response)
         self.open_calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
@@ -62,6 +87,7 @@ class Conversation:
         answered = {part.tool_call_id for part in request.parts if isinstance(part, ToolReturnPart)}
         self.open_calls = [call for call in self.open_calls if call.tool_call_id not in answered]
         self.bad_answers = self.bad_answers + 1 if _is_retry(request) else 0
+        self.answer = None
         last = self.messages[-1] if self.messages else None
         if isinstance(last, ModelRequest):
             self.messages[-1] = replace(last, parts=[*last.parts, *request.parts])
@@ -77,6 +103,8 @@ def rebuild(entries: Iterable[Row], effects: Mapping[str, Row]) -> Conversation:
             conversation.add(load(entry["message"]))
         elif entry["kind"] == "decision" and entry["data"]["action"] == "hint":
             conversation.hint(entry["data"]["hint"], effects)
+        elif entry["kind"] == "decision" and entry["data"].get("edited"):
+            conversation.edit(entry["data"]["edited"])
     return conversation
 
 
@@ -84,21 +112,20 @@ def prompt(system: str, task: str) -> ModelRequest:
     return ModelRequest(parts=[SystemPromptPart(system), UserPromptPart(task)])
 
 
-def received(response: ModelResponse) -> ModelResponse:
-    """The answer as it can be stored, with our own ids for its calls.
+def received(response: ModelResponse, clean: Clean = storable) -> ModelResponse:
+    """The answer as it can be kept, with our own ids for its calls.
 
     A model's ids may repeat, and approvals are bound to ids.
     """
-    return replace(response, parts=[_named(_cleaned(part)) for part in response.parts])
+    return replace(response, parts=[_named(_cleaned(part, clean)) for part in response.parts])
 
 
-def answered(call: ToolCallPart, content: Any) -> ModelRequest:
-    return ModelRequest(parts=[ToolReturnPart(call.tool_name, content, call.tool_call_id)])
+def answered(call: ToolCallPart, content: Any, note: str | None = None) -> ModelRequest:
+    return _returned(ToolReturnPart(call.tool_name, content, call.tool_call_id), note)
 
 
-def failed(call: ToolCallPart, sentence: str) -> ModelRequest:
-    part = ToolReturnPart(call.tool_name, sentence, call.tool_call_id, outcome="failed")
-    return ModelRequest(parts=[part])
+def failed(call: ToolCallPart, sentence: Any, note: str | None = None) -> ModelRequest:
+    return _returned(ToolReturnPart(call.tool_name, str(sentence), call.tool_call_id, outcome="failed"), note)
 
 
 def retried(call: ToolCallPart, sentence: str) -> ModelRequest:
@@ -106,9 +133,9 @@ def retried(call: ToolCallPart, sentence: str) -> ModelRequest:
     return ModelRequest(parts=[part])
 
 
-def reminded() -> ModelRequest:
-    """For an answer that holds neither a call nor a text."""
-    return ModelRequest(parts=[UserPromptPart(REMINDER)])
+def reminded(sentence: str = REMINDER) -> ModelRequest:
+    """For an answer that holds neither a call nor a text, or no plan where there has to be one."""
+    return ModelRequest(parts=[UserPromptPart(sentence)])
 
 
 def text_of(response: ModelResponse) -> str:
@@ -127,8 +154,24 @@ def load(stored: Any) -> ModelMessage:
     return messages[0]
 
 
-def _cleaned(part: ModelResponsePart) -> ModelResponsePart:
-    values = {name: storable(value) for name, value in vars(part).items() if isinstance(value, str | dict)}
+def _returned(part: ToolReturnPart, note: str | None) -> ModelRequest:
+    return ModelRequest(parts=[part, *([UserPromptPart(note)] if note else [])])
+
+
+def _edited(part: P, effective: Mapping[str, Mapping[str, Any]]) -> P:
+    if not isinstance(part, ToolCallPart) or part.tool_call_id not in effective:
+        return part
+    edited = copy(part)
+    edited.args = dict(effective[part.tool_call_id])
+    return edited
+
+
+def _written(arguments: Any) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+
+
+def _cleaned(part: ModelResponsePart, clean: Clean) -> ModelResponsePart:
+    values = {name: clean(value) for name, value in vars(part).items() if isinstance(value, str | dict)}
     kept = {each.name for each in fields(part) if each.init}
     return replace(part, **{name: value for name, value in values.items() if name in kept})
 
@@ -148,7 +191,7 @@ def _dropped(call: ToolCallPart, effect: Row | None) -> ToolReturnPart:
 
 def _is_retry(request: ModelRequest) -> bool:
     return any(
-        (isinstance(part, UserPromptPart) and part.content == REMINDER)
+        (isinstance(part, UserPromptPart) and part.content in {REMINDER, PLAN_REMINDER})
         or (isinstance(part, ToolReturnPart) and part.outcome == "retried")
         for part in request.parts
     )

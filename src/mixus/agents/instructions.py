@@ -14,10 +14,12 @@ _RULES = (
     "When the task is done, answer in plain text with the result.",
 )
 
+_PLAN = "First call `plan` with the few steps that you will take; then carry them out."
 
-def system_prompt(checkpoints: Sequence[Row]) -> str:
+
+def system_prompt(checkpoints: Sequence[Row], *, plans: bool = False) -> str:
     """Rules, and the stages that were declared, at the end of which the agent calls `checkpoint`."""
-    lines = list(_RULES)
+    lines = [*([_PLAN] if plans else []), *_RULES]
     if checkpoints:
         lines.append("These stages are verified, in this order. At the end of each call checkpoint:")
         lines.extend(f"- {row['stage']}: {row['description']}" for row in checkpoints)

@@ -5,3 +5,5 @@ from typing import Final
 HINT_PREFIX: Final = "Reviewer hint: "
 NOT_PERFORMED: Final = "Not performed:"
 REMINDER: Final = "Call a tool, or answer in plain text."
+EDITED: Final = "The reviewer changed the arguments of this call before it ran; what ran stands in the call."
+PLAN_REMINDER: Final = "Call `plan` first, and nothing else."

@@ -3,6 +3,10 @@
 import os
 from typing import Final
 
+COMPATIBLE: Final = "openai-compatible"
+COMPATIBLE_KEY: Final = "OPENAI_COMPATIBLE_API_KEY"
+OLLAMA_KEY: Final = "OLLAMA_API_KEY"
+
 VARIABLES: Final = {
     "openai": "OPENAI_API_KEY",
     "openai-chat": "OPENAI_API_KEY",
@@ -12,13 +16,25 @@ VARIABLES: Final = {
     "groq": "GROQ_API_KEY",
     "openrouter": "OPENROUTER_API_KEY",
     "ollama": "OLLAMA_BASE_URL",
+    COMPATIBLE: "OPENAI_COMPATIBLE_BASE_URL",
 }
+
+
+def is_provided(model: str) -> bool:
+    """Whether this is a model of a provider, and not one of ours."""
+    return model.partition(":")[0] in VARIABLES
 
 
 def missing_key(model: str) -> str | None:
     """The variable that this model needs and that is not set."""
     variable = VARIABLES.get(model.partition(":")[0])
     return variable if variable is not None and not os.environ.get(variable) else None
+
+
+def values() -> list[str]:
+    """The keys themselves: what no text may tell."""
+    names = {*VARIABLES.values(), COMPATIBLE_KEY, OLLAMA_KEY}
+    return [value for name in sorted(names) if name.endswith("_KEY") and (value := os.environ.get(name))]
 
 
 def unused_keys() -> list[str]:

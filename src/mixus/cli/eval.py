@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
+from mixus.cli import eval_metrics
 from mixus.cli import eval_request as request
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ State = Literal[
 @app.command()
 def create(
     description: request.DescriptionArgument = None,
+    template: request.TemplateOption = None,
+    parameter: request.ParameterOption = None,
     file: request.FileOption = None,
     name: request.NameOption = None,
     checkpoint: request.CheckpointOption = None,
@@ -40,6 +43,8 @@ def create(
     model: request.ModelOption = None,
     script: request.ScriptOption = None,
     review_result: request.ReviewResultOption = False,
+    expect: request.ExpectOption = None,
+    tolerance: request.ToleranceOption = None,
     environment: request.EnvironmentOption = None,
     tool: request.ToolOption = None,
     max_steps: request.MaxStepsOption = None,
@@ -52,6 +57,8 @@ def create(
 ) -> None:
     """Create an execution and start it."""
     options = {
+        "template": template,
+        "parameters": request.read_parameters(parameter),
         "taskName": name,
         "checkpoints": request.read_checkpoints(checkpoint),
         "autoDetectCheckpoints": auto,
@@ -60,6 +67,7 @@ def create(
         "model": model,
         "script": request.read_script(script),
         "reviewResult": review_result or None,
+        "expectedOutcome": request.read_expected(expect, tolerance),
         "environment": environment,
         "tools": tool or None,
         "maxSteps": max_steps,
@@ -68,6 +76,20 @@ def create(
         "metadata": request.read_metadata(metadata),
     }
     submit(request.request_body(description, file, options), idempotency_key, wait=wait, json=json)
+
+
+@app.command()
+def templates(json: JsonOption = False) -> None:
+    """List the ready tasks, and what they take."""
+    from mixus.cli import eval_output as output
+    from mixus.cli.eval_templates import print_templates
+
+    with server() as client:
+        found = list(client.templates())
+    if json:
+        output.print_json([template.raw for template in found])
+    else:
+        print_templates(found)
 
 
 @app.command()
@@ -127,6 +149,7 @@ def decide(
     reject: Annotated[bool, typer.Option("--reject", help="End the execution.")] = False,
     hint: Annotated[str | None, typer.Option("--hint", help="Have the stage done again with this.")] = None,
     comment: Annotated[str | None, typer.Option("--comment", help="Why; kept with the decision.")] = None,
+    edit: request.EditOption = None,
     wait: WaitOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -139,11 +162,18 @@ def decide(
     action: Literal["approve", "reject", "hint"] = (
         "hint" if hint is not None else "approve" if approve else "reject"
     )
+    edits = request.read_edits(edit)
     with server() as client:
         shown = find_checkpoint(client.status(execution_id), checkpoint)
         output.print_checkpoint(shown, error_stream() if json else None)
         decided = client.decide(
-            execution_id, shown.checkpoint_id, action, attempt=shown.attempt, hint=hint, comment=comment
+            execution_id,
+            shown.checkpoint_id,
+            action,
+            attempt=shown.attempt,
+            hint=hint,
+            comment=comment,
+            edits=edits,
         )
         if not json:
             typer.echo(f"\nRecorded: {action}, attempt {shown.attempt}." + ("\n" if wait else ""))
@@ -165,6 +195,10 @@ def cancel(execution_id: ExecutionArgument, json: JsonOption = False) -> None:
         output.print_json(cancelled.raw)
     else:
         typer.echo(f"Cancelled {line(execution_id)}.")
+
+
+app.command()(eval_metrics.metrics)
+app.command()(eval_metrics.export)
 
 
 def submit(body: dict[str, Any], idempotency_key: str | None, *, wait: bool, json: bool) -> None:

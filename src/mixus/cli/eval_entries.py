@@ -20,7 +20,15 @@ def told(kind: str, data: Members) -> list[str]:
 def _created(data: Members) -> Iterator[str]:
     if data.get("by"):
         yield f"by {line(data['by'])}"
-    for number, step in enumerate(_objects(data.get("plan")), 1):
+    yield from _steps(data.get("plan"))
+
+
+def _plan(data: Members) -> Iterator[str]:
+    yield from _steps(data.get("steps"))
+
+
+def _steps(value: object) -> Iterator[str]:
+    for number, step in enumerate(_objects(value), 1):
         effect = step.get("effect")
         mark = "" if effect in (None, "read") else f" ({line(effect)})"
         yield f"{number}. {line(step.get('description', ''))}{mark}"
@@ -73,11 +81,31 @@ def _decision(data: Members) -> Iterator[str]:
     hint = f' "{line(data["hint"])}"' if data.get("hint") else ""
     comment = f"; comment: {line(data['comment'])}" if data.get("comment") else ""
     yield f"{line(data['action'])}{hint} by {_who(data)}{comment}"
+    edited = data.get("edited")
+    for arguments in edited.values() if isinstance(edited, dict) else ():
+        yield f"edited: {as_json(arguments)}"
+
+
+def _model_retry(data: Members) -> Iterator[str]:
+    if "reason" in data:
+        yield f"again: {line(data['reason'])}"
+
+
+def _parked(data: Members) -> Iterator[str]:
+    if "reason" in data:
+        yield f"{line(data['reason'])}; tried again at {line(data.get('retryAt', 'a later time'))}"
 
 
 def _ended(data: Members) -> Iterator[str]:
     if data.get("by"):
         yield f"by {_who(data)}"
+
+
+def _judge(data: Members) -> Iterator[str]:
+    if "reason" in data:
+        words: dict[Any, str] = {True: "passed", False: "not passed"}
+        word = words.get(data.get("passed"), "no verdict")
+        yield f"{word}: {line(data['reason'])}"
 
 
 def _completed(data: Members) -> Iterator[str]:
@@ -121,7 +149,10 @@ TELLERS: dict[str, Callable[[Members], Iterator[str]]] = {
     "started": _started,
     "takeover": _takeover,
     "prompt": _prompt,
+    "plan": _plan,
     "model-call": _model_call,
+    "model-retry": _model_retry,
+    "parked": _parked,
     "tool-call": _tool_call,
     "effect-intended": _intended,
     "checkpoint": _checkpoint,
@@ -129,6 +160,7 @@ TELLERS: dict[str, Callable[[Members], Iterator[str]]] = {
     "decision": _decision,
     "cancelled": _ended,
     "rejected": _ended,
+    "judge": _judge,
     "completed": _completed,
     "failed": _failed,
 }

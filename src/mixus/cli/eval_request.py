@@ -13,8 +13,23 @@ Mode = Literal["with-verification", "without-verification"]
 Environment = Literal["sandbox", "live"]
 
 EXISTING: Final[Any] = {"exists": True, "dir_okay": False, "readable": True}
+# The types of an outcome, with a value of each.
+EXPECTED: Final = {
+    "contains": "paid",
+    "equals": "yes",
+    "number": "7500",
+    "regex": "INV-[0-9]+",
+    "json": '{"total": 7500}',
+    "judge": "It is polite.",
+}
 DescriptionArgument = Annotated[
     str | None, typer.Argument(metavar="DESCRIPTION", help="What the agent must do; - reads it from stdin.")
+]
+TemplateOption = Annotated[
+    str | None, typer.Option("--template", help="A ready task instead; mixus eval templates names them.")
+]
+ParameterOption = Annotated[
+    list[str] | None, typer.Option("--parameter", "-p", help="name=value of the template; may be repeated.")
 ]
 FileOption = Annotated[
     Path | None,
@@ -39,6 +54,15 @@ ScriptOption = Annotated[
 ReviewResultOption = Annotated[
     bool, typer.Option("--review-result", help="One more checkpoint, on the final answer.")
 ]
+ExpectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--expect", metavar="TYPE=VALUE", help="The outcome: contains, equals, number, regex, json or judge."
+    ),
+]
+ToleranceOption = Annotated[
+    float | None, typer.Option("--tolerance", min=0, help="With --expect number: how far off it may be.")
+]
 EnvironmentOption = Annotated[Environment | None, typer.Option("--environment", help="Practice, or real.")]
 ToolOption = Annotated[
     list[str] | None, typer.Option("--tool", help="A tool that the agent may use; may be repeated.")
@@ -46,6 +70,12 @@ ToolOption = Annotated[
 MaxStepsOption = Annotated[int | None, typer.Option("--max-steps", min=1, help="Most model calls.")]
 MaxCostOption = Annotated[float | None, typer.Option("--max-cost-usd", min=0, help="Most money, in USD.")]
 TimeoutOption = Annotated[int | None, typer.Option("--timeout-ms", min=1, help="Most time of the agent.")]
+EditOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--edit", metavar="ACTION=JSON", help="Approve with these arguments for an action; repeatable."
+    ),
+]
 MetadataOption = Annotated[
     list[str] | None, typer.Option("--metadata", help="key=value, kept with it; may be repeated.")
 ]
@@ -60,8 +90,10 @@ def request_body(description: str | None, file: Path | None, options: Mapping[st
     if description is not None:
         body["taskDescription"] = read_description(description)
     body |= {name: value for name, value in options.items() if value is not None}
-    if not body.get("taskDescription"):
-        raise typer.BadParameter("Say what the agent must do: a description, - for stdin, or --file.")
+    if not (body.get("taskDescription") or body.get("template")):
+        raise typer.BadParameter(
+            "Say what the agent must do: a description, - for stdin, --template or --file."
+        )
     if "script" in body:
         body.setdefault("model", "script")
     if is_in_ci() and not body.get("model"):
@@ -95,15 +127,68 @@ def read_checkpoint(text: str) -> dict[str, str]:
 
 
 def read_metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
+    return read_pairs(pairs, "Metadata reads key=value.", "--metadata")
+
+
+def read_edits(texts: Sequence[str] | None) -> dict[str, dict[str, Any]] | None:
+    """By action, so that each of a batch can be edited."""
+    return dict(map(_edit, texts)) if texts else None
+
+
+def _edit(text: str) -> tuple[str, dict[str, Any]]:
+    action_id, equals, arguments = text.partition("=")
+    try:
+        read = json.loads(arguments) if equals else None
+    except (ValueError, RecursionError):
+        read = None
+    if not action_id or not isinstance(read, dict):
+        raise typer.BadParameter(
+            'An edit reads act_…={"argument": "value"}, with all arguments as JSON.', param_hint="--edit"
+        )
+    return action_id, read
+
+
+def read_parameters(pairs: Sequence[str] | None) -> dict[str, str] | None:
+    """As text: the server knows which of them are numbers."""
+    return read_pairs(pairs, "A parameter reads name=value.", "--parameter")
+
+
+def read_pairs(pairs: Sequence[str] | None, sentence: str, option: str) -> dict[str, str] | None:
     if not pairs:
         return None
-    metadata = {}
+    read = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not (key and equals):
-            raise typer.BadParameter("Metadata reads key=value.", param_hint="--metadata")
-        metadata[key] = value
-    return metadata
+            raise typer.BadParameter(sentence, param_hint=option)
+        read[key] = value
+    return read
+
+
+def read_expected(text: str | None, tolerance: float | None) -> dict[str, Any] | None:
+    if text is None:
+        if tolerance is not None:
+            raise typer.BadParameter("A tolerance goes with --expect number=….", param_hint="--tolerance")
+        return None
+    kind, equals, value = text.partition("=")
+    if not (equals and kind in EXPECTED and value):
+        raise typer.BadParameter(
+            f"It reads TYPE=VALUE; types are {', '.join(EXPECTED)}.", param_hint="--expect"
+        )
+    expected = {"type": kind, "value": read_value(kind, value)}
+    return expected if tolerance is None else {**expected, "tolerance": tolerance}
+
+
+def read_value(kind: str, value: str) -> Any:
+    """The value as the wire has it: text, but a number or JSON where the type wants that."""
+    if kind not in {"number", "json"}:
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise typer.BadParameter(
+            f"The value of {kind} is JSON, such as {EXPECTED[kind]}.", param_hint="--expect"
+        ) from None
 
 
 def read_script(file: Path | None) -> Any:

@@ -1,23 +1,33 @@
 """Log lines on standard error: short, in UTC, and never with a key in them."""
 
 import logging
-import re
 import sys
 import time
 from asyncio import CancelledError
+from collections.abc import Collection
 
-KEY = re.compile(r"mxs_eval_[0-9A-Za-z]{32}")
+from mixus.agents.secrets import Redactor
+
+LINE = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
+MOMENT = "%Y-%m-%dT%H:%M:%S"
+
 # What others log at INFO tells an admin nothing that our own lines do not say.
 QUIET = ("alembic", "asyncio", "dbos", "httpx2", "openai", "uvicorn")
 
 
 class Redacted(logging.Formatter):
-    """Works on the whole line, so that a key in an exception's text is hidden too."""
+    """Works on the whole line, so that a secret in an exception's text is hidden too."""
 
     converter = staticmethod(time.gmtime)
 
+    def __init__(
+        self, line: str | None = None, moment: str | None = None, *, secrets: Collection[str] = ()
+    ) -> None:
+        super().__init__(line, moment)
+        self._redact = Redactor(secrets)
+
     def format(self, record: logging.LogRecord) -> str:
-        return KEY.sub("mxs_eval_…", super().format(record))
+        return str(self._redact(super().format(record)))
 
 
 def is_news(record: logging.LogRecord) -> bool:
@@ -26,10 +36,11 @@ def is_news(record: logging.LogRecord) -> bool:
     return kind is not CancelledError and "timeout graceful shutdown exceeded" not in record.getMessage()
 
 
-def configure() -> None:
+def configure(secrets: Collection[str] = ()) -> None:
+    """Once before the settings are known, and again when their secrets are."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(is_news)
-    handler.setFormatter(Redacted("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    handler.setFormatter(Redacted(LINE, MOMENT, secrets=secrets))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in QUIET:
         library = logging.getLogger(name)

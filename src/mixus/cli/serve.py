@@ -9,18 +9,23 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 import typer
 import uvicorn
 from dbos import error as engine_errors
 from fastapi import FastAPI
+from opentelemetry.trace import Tracer
 
 from mixus.accounts import links
 from mixus.agents import provider_keys
-from mixus.agents.catalog import Catalog
-from mixus.agents.tools.builtin import BUILT_IN
+from mixus.agents.catalog import Catalog, Live, ModelRules
+from mixus.agents.prices import read_prices
+from mixus.agents.secrets import Redactor
+from mixus.agents.tools import toolbox
 from mixus.agents.tools.registry import Registry
 from mixus.cli import logs
 from mixus.cli import settings as cli_settings
@@ -33,12 +38,15 @@ from mixus.evals.tasks import NewTask
 from mixus.keys import pepper as peppers
 from mixus.server.app import create_app
 from mixus.server.parser import Parser
+from mixus.worker import telemetry
+from mixus.worker.bench import NO_TRACER, Bench
 from mixus.worker.engine import Engine
 from mixus.worker.schedule import schedule
 
 BACKLOG = 2048
 # Long polls and event streams are cut after this; their clients come back to the next server.
 GRACE_SECONDS = 2
+NO_MORE_TOOLS: Registry = {}
 
 log = logging.getLogger("mixus")
 
@@ -64,6 +72,7 @@ def serve(
     stop_on_signals()
     logs.configure()
     settings = cli_settings.load(data=data)
+    logs.configure(secrets_of(settings))
     if no_worker and settings.store_url.startswith("sqlite"):
         log.warning("no worker can run beside this server on SQLite: tasks stay queued until it runs one")
     with listen(host, port) as listener:
@@ -75,6 +84,7 @@ def worker(data: DataOption = None) -> None:
     stop_on_signals()
     logs.configure()
     settings = cli_settings.load(data=data)
+    logs.configure(secrets_of(settings))
     if settings.store_url.startswith("sqlite"):
         raise Misconfigured("On SQLite `mixus serve` is the worker; a worker alone needs Postgres.")
     work(build(settings))
@@ -89,7 +99,7 @@ def work(service: Service) -> None:
             signal.pause()
 
 
-def build(settings: Settings, tools: Registry = BUILT_IN) -> Service:
+def build(settings: Settings, more_tools: Registry = NO_MORE_TOOLS) -> Service:
     """Everything but the listening; what was opened is closed again when a part refuses."""
     with ExitStack() as resources:
         database = open_database(settings)
@@ -99,11 +109,63 @@ def build(settings: Settings, tools: Registry = BUILT_IN) -> Service:
         prepare(database)
         with database.transaction() as tx:
             pepper = peppers.open_pepper(tx, settings.pepper_path)
-        catalog = Catalog(settings.model, tools, may_spend="model" in settings.model_fields_set)
+        catalog = Catalog(
+            settings.model,
+            with_mcp(settings, {**toolbox.tools_of(settings), **more_tools}, resources),
+            may_spend="model" in settings.model_fields_set,
+            live=Live(names_of(settings.live_tools), settings.live_without_verification),
+            rules=model_rules(settings),
+        )
         require_model(catalog)
+        require_judge(catalog)
         app = create_app(settings, database, pepper, catalog)
-        engine = Engine(database, catalog, schedule(database, settings), settings.running_per_user)
+        bench = Bench(
+            database, catalog, utc_now, Redactor(secrets_of(settings)), tracer_of(settings, resources)
+        )
+        engine = Engine(bench, schedule(database, settings), settings.running_per_user)
         return Service(settings, database, app, engine, resources.pop_all())
+
+
+def with_mcp(settings: Settings, own: Registry, resources: ExitStack) -> Registry:
+    """Our own tools, and those of the MCP servers, whose sessions `resources` closes."""
+    if settings.mcp_file is None:
+        return own
+    # A second of imports that a deployment without such a server does not wait for.
+    from mixus.agents.tools.mcp import mcp_servers
+
+    servers = resources.enter_context(mcp_servers(settings.mcp_file, os.environ, frozenset(own)))
+    return toolbox.Toolbox(own, servers, lambda: servers.silent)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """What this deployment knows and no text may tell."""
+    urls = [urlsplit(settings.store_url)]
+    if settings.smtp_url is not None:
+        urls.append(urlsplit(settings.smtp_url.get_secret_value()))
+    passwords = [unquote(url.password) for url in urls if url.password]
+    return [*passwords, *provider_keys.values()]
+
+
+def tracer_of(settings: Settings, resources: ExitStack) -> Tracer:
+    if settings.otlp_endpoint is None:
+        return NO_TRACER
+    provider = telemetry.provider_of(settings.otlp_endpoint)
+    resources.callback(provider.shutdown)
+    return provider.get_tracer("mixus", version("mixus"))
+
+
+def model_rules(settings: Settings) -> ModelRules:
+    return ModelRules(
+        allowed=None if settings.models is None else names_of(settings.models),
+        prices=read_prices(settings.prices_file),
+        judge=settings.judge_model,
+        timeout_seconds=settings.model_timeout_seconds,
+    )
+
+
+def names_of(listed: str | None) -> frozenset[str]:
+    """What stands in a setting, separated by commas."""
+    return frozenset(name.strip() for name in (listed or "").split(",") if name.strip())
 
 
 def require_model(catalog: Catalog) -> None:
@@ -114,6 +176,17 @@ def require_model(catalog: Catalog) -> None:
         raise Misconfigured(
             f"MIXUS_MODEL={catalog.default_model} cannot be used: {refused.detail}"
         ) from refused
+
+
+def require_judge(catalog: Catalog) -> None:
+    """A judge that cannot be used would leave every outcome unscored, when the work is done."""
+    judge = catalog.rules.judge
+    try:
+        if judge is not None:
+            catalog.require_allowed(judge)
+            catalog.clients.model(judge)
+    except Invalid as refused:
+        raise Misconfigured(f"MIXUS_JUDGE_MODEL={judge} cannot be used: {refused.detail}") from refused
 
 
 def run(service: Service, listener: socket.socket, *, with_worker: bool = True) -> None:

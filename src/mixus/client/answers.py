@@ -206,6 +206,49 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TemplateParameter:
+    """As JSON Schema says it; `multiple_of` is the smallest step of a number."""
+
+    name: str
+    type: str = "string"
+    description: str = ""
+    format: str | None = None
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    multiple_of: float | None = None
+    max_length: int | None = None
+    enum: tuple[str, ...] = ()
+    raw: Json = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemplateRehearsal:
+    """Whether the model `rehearsal` does all of it; `note` says what it does at most."""
+
+    whole: bool = False
+    note: str = ""
+    raw: Json = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """A ready task; checkpoints and the expected outcome are those of the defaults."""
+
+    name: str
+    title: str = ""
+    description: str = ""
+    parameters: tuple[TemplateParameter, ...] = ()
+    checkpoints: tuple[Any, ...] = ()
+    auto_detect_checkpoints: bool = True
+    tools: tuple[str, ...] = ()
+    missing_tools: tuple[str, ...] = ()
+    expected_outcome: Any = None
+    rehearsal: TemplateRehearsal = TemplateRehearsal()
+    raw: Json = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class KeySelf:
     """The key that is calling."""
 

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx2
 
-from mixus.client import calls, flows
+from mixus.client import calls, exports, external_calls, external_flows, flows
 from mixus.client.answers import (
     Checkpoint,
     Decision,
@@ -18,13 +18,20 @@ from mixus.client.answers import (
     QueuedCheckpoint,
     Status,
     TaskCreated,
+    Template,
     TraceEntry,
 )
-from mixus.client.calls import Call, TaskFields, TestMode, UpdateFields
+from mixus.client.async_external import AsyncExternalRun
+from mixus.client.calls import Call, ExportFields, TaskFields, TestMode, UpdateFields
 from mixus.client.connection import connect, headers_of, is_stream, no_answer
+from mixus.client.export_stream import CSV, JSONL, ExportStream
+from mixus.client.external_calls import Begun, ExternalFields
+from mixus.client.external_flows import Course
 from mixus.client.flows import Attempt, Flow, Until
+from mixus.client.report import MetricsReport
 from mixus.client.retries import Answer, Outcome, Pace
 from mixus.client.stream import EventStream
+from mixus.client.wire import Json
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -64,8 +71,13 @@ class AsyncClient:
         await self._http.aclose()
 
     async def create_task_agent(
-        self, task_description: str, *, idempotency_key: str | None = None, **fields: Unpack[TaskFields]
+        self,
+        task_description: str | None = None,
+        *,
+        idempotency_key: str | None = None,
+        **fields: Unpack[TaskFields],
     ) -> TaskCreated:
+        """Create from a description, or from a `template` with its `parameters`."""
         return await self.create_from_request(
             calls.task_body(task_description, fields), idempotency_key=idempotency_key
         )
@@ -123,12 +135,16 @@ class AsyncClient:
         attempt: int,
         hint: str | None = None,
         comment: str | None = None,
+        edits: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Checkpoint:
         """Decide the attempt that was read.
 
+        `edits` are other arguments, by the id of the action, to approve in place of those proposed.
         A Conflict with `is_after_lost_answer` may be this very decision, taken when its answer was lost.
         """
-        call = calls.decide(execution_id, checkpoint_id, action, attempt, hint, comment)
+        call = calls.decide(
+            execution_id, checkpoint_id, action, attempt=attempt, hint=hint, comment=comment, edits=edits
+        )
         return await self._run(flows.fetch(call, Checkpoint, self._pace))
 
     def awaiting_checkpoints(self) -> AsyncIterator[QueuedCheckpoint]:
@@ -137,8 +153,35 @@ class AsyncClient:
     def trace(self, execution_id: str) -> AsyncIterator[TraceEntry]:
         return self._items(calls.trace(execution_id), TraceEntry)
 
+    def templates(self) -> AsyncIterator[Template]:
+        return self._items(calls.templates(), Template)
+
     async def key(self) -> KeySelf:
         return await self._run(flows.fetch(calls.key(), KeySelf, self._pace))
+
+    def external_execution(
+        self,
+        task_description: str,
+        *,
+        agent: str,
+        idempotency_key: str | None = None,
+        **fields: Unpack[ExternalFields],
+    ) -> AsyncExternalRun:
+        """Evaluate an agent that runs in this process: `async with client.external_execution(…) as run:`."""
+        call = external_calls.begin(task_description, agent, fields, idempotency_key)
+        return AsyncExternalRun(self._run, Course(self._pace, lambda: external_flows.begin(call, self._pace)))
+
+    def attach_external(self, execution_id: str, *, timeout_seconds: float | None = None) -> AsyncExternalRun:
+        """Go on with an execution whose process is gone; the one before is fenced off.
+
+        Waits while the reviewer is asked about what it left. An effect with the same tool and arguments as
+        one of before is not done again: its result is known, or its approval is used.
+        """
+
+        def opening() -> Flow[Begun]:
+            return external_flows.attach(execution_id, timeout_seconds, self._pace)
+
+        return AsyncExternalRun(self._run, Course(self._pace, opening))
 
     async def events(self, execution_id: str, last_event_id: str | None = None) -> AsyncIterator[Event]:
         """Follow an execution until it ends, over as many connections as that takes."""
@@ -147,6 +190,30 @@ class AsyncClient:
             await self._sleep(stream.delay_seconds)
             async for event in self._connected(stream):
                 yield event
+
+    async def metrics(
+        self,
+        *,
+        from_time: datetime | None = None,
+        to_time: datetime | None = None,
+        test_mode: TestMode | None = None,
+        model: str | None = None,
+        template: str | None = None,
+        include_rehearsal: bool = False,
+    ) -> MetricsReport:
+        """Totals over what was created in the range, by default the last 30 days."""
+        call = calls.metrics(from_time, to_time, test_mode, model, template, include_rehearsal)
+        return await self._run(flows.fetch(call, MetricsReport, self._pace))
+
+    def export(self, **fields: Unpack[ExportFields]) -> AsyncIterator[Json]:
+        """Each execution as the wire's JSON, oldest first; raises at the end if that was not all."""
+        stream = ExportStream(calls.export("jsonl", fields), JSONL, self._pace)
+        return exports.async_documents(self._http, self._connection, stream, self._sleep)
+
+    def export_csv(self, **fields: Unpack[ExportFields]) -> AsyncIterator[bytes]:
+        """A table in CSV, in pieces to be written as they come; raises at the end if that was not all."""
+        stream = ExportStream(calls.export("csv", fields), CSV, self._pace)
+        return exports.async_pieces(self._http, self._connection, stream, self._sleep)
 
     async def _connected(self, stream: EventStream) -> AsyncIterator[Event]:
         request = self._connection.request(self._http, stream.call())
@@ -183,14 +250,13 @@ class AsyncClient:
             following = page.following
 
     async def _run(self, flow: Flow[Result]) -> Result:
-        attempt = next(flow)
-        while True:
-            outcome = await self._send(attempt)
-            try:
-                attempt = flow.send(outcome)
-            except StopIteration as stop:
-                result: Result = stop.value
-                return result
+        try:
+            attempt = next(flow)
+            while True:
+                attempt = flow.send(await self._send(attempt))
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
 
     async def _send(self, attempt: Attempt) -> Outcome:
         if attempt.delay_seconds:

@@ -39,6 +39,8 @@ class NewCheckpoint(TypedDict):
 class TaskFields(TypedDict, total=False):
     """What `create_task_agent` takes beside the description; None is the same as left out."""
 
+    template: str | None
+    parameters: Mapping[str, Any] | None
     task_name: str | None
     checkpoints: Sequence[NewCheckpoint] | None
     auto_detect_checkpoints: bool | None
@@ -47,6 +49,7 @@ class TaskFields(TypedDict, total=False):
     model: str | None
     script: Sequence[Mapping[str, Any]] | None
     review_result: bool | None
+    expected_outcome: Mapping[str, Any] | None
     environment: Literal["sandbox", "live"] | None
     tools: Sequence[str] | None
     max_steps: int | None
@@ -63,12 +66,23 @@ class UpdateFields(TypedDict, total=False):
     assigned_reviewer: str
 
 
+class ExportFields(TypedDict, total=False):
+    """Which executions are exported; None is the same as left out."""
+
+    status: str | None
+    test_mode: TestMode | None
+    q: str | None
+    from_time: datetime | None
+    to_time: datetime | None
+    include_rehearsal: bool
+
+
 def create(body: Mapping[str, Any], idempotency_key: str | None) -> Call:
     """Return the call that creates from a body as it stands on the wire."""
     return creating("/api/eval/create-task-agent", dict(body), idempotency_key)
 
 
-def task_body(task_description: str, fields: TaskFields) -> Json:
+def task_body(task_description: str | None, fields: TaskFields) -> Json:
     unknown = fields.keys() - TaskFields.__annotations__.keys()
     if unknown:
         raise TypeError(f"create_task_agent() has no field {', '.join(sorted(unknown))}")
@@ -111,6 +125,41 @@ def executions(
     return Call("GET", "/api/eval/executions", to_wire(query))
 
 
+def metrics(
+    from_time: datetime | None,
+    to_time: datetime | None,
+    test_mode: TestMode | None,
+    model: str | None,
+    template: str | None,
+    include_rehearsal: bool,  # noqa: FBT001 - passed on from where it is named
+) -> Call:
+    query = {
+        "from": instant(from_time),
+        "to": instant(to_time),
+        "test_mode": test_mode,
+        "model": model,
+        "template": template,
+        "include_rehearsal": "true" if include_rehearsal else None,
+    }
+    return Call("GET", "/api/eval/metrics", to_wire(query))
+
+
+def export(form: Literal["jsonl", "csv"], fields: ExportFields) -> Call:
+    unknown = fields.keys() - ExportFields.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"An export has no filter {', '.join(sorted(unknown))}")
+    query = {
+        "format": form,
+        "status": fields.get("status"),
+        "test_mode": fields.get("test_mode"),
+        "q": fields.get("q"),
+        "from": instant(fields.get("from_time")),
+        "to": instant(fields.get("to_time")),
+        "include_rehearsal": "true" if fields.get("include_rehearsal") else None,
+    }
+    return Call("GET", "/api/eval/export", to_wire(query), headers={"Accept": "*/*"})
+
+
 def update(execution_id: str, fields: UpdateFields) -> Call:
     unknown = fields.keys() - UpdateFields.__annotations__.keys()
     if unknown:
@@ -131,21 +180,14 @@ def retry(execution_id: str, idempotency_key: str | None) -> Call:
     return creating(f"{execution(execution_id)}/retry", None, idempotency_key)
 
 
-def decide(
-    execution_id: str,
-    checkpoint_id: str,
-    action: Decision,
-    attempt: int,
-    hint: str | None,
-    comment: str | None,
-) -> Call:
+def decide(execution_id: str, checkpoint_id: str, action: Decision, **said: Any) -> Call:
+    """`said` are the other members; `edits` by action id."""
     path = f"{execution(execution_id)}/checkpoints/{segment(checkpoint_id)}/decision"
+    edits = said.pop("edits") or {}
+    edited = [{"actionId": name, "arguments": dict(arguments)} for name, arguments in edits.items()]
     # Bound to the attempt that was read, so that the server takes it once, however often it arrives.
-    return Call(
-        "POST",
-        path,
-        body=to_wire({"attempt": attempt, "action": action, "hint": hint, "comment": comment}),
-    )
+    body = to_wire({"action": action, **said, "edited_actions": edited or None})
+    return Call("POST", path, body=body)
 
 
 def awaiting_checkpoints() -> Call:
@@ -161,6 +203,10 @@ def events(execution_id: str, last_event_id: str | None) -> Call:
     if last_event_id is not None:
         headers["Last-Event-ID"] = last_event_id
     return Call("GET", f"{execution(execution_id)}/events", headers=headers)
+
+
+def templates() -> Call:
+    return Call("GET", "/api/eval/templates")
 
 
 def key() -> Call:

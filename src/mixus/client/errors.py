@@ -88,6 +88,33 @@ class TimedOut(MixusError, TimeoutError):
     """`wait` ended before the execution got there."""
 
 
+class ExecutionEnded(MixusError):
+    """An external execution is over, by a rejection, a cancel or its time: nothing more can be done in it."""
+
+    execution_status = "unknown"
+
+
+class EffectRejected(ExecutionEnded):
+    """The reviewer said no: the effect must not happen, and the execution has ended."""
+
+
+class Hinted(MixusError):
+    """The reviewer says in `hint` what to do otherwise: what was asked for is dropped."""
+
+    hint = ""
+
+
+class EffectHinted(Hinted):
+    """The effect must not happen; propose another one, which needs an approval of its own."""
+
+
+class EffectNotDone(MixusError):
+    """Raised by your own code inside an effect, when for certain nothing was done."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, code="effect-not-done")
+
+
 BY_STATUS: Final[dict[int, type[MixusError]]] = {
     401: Unauthorized,
     403: AccessDenied,

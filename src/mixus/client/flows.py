@@ -74,10 +74,16 @@ def cancel(execution_id: str, pace: Pace) -> Flow[Status]:
 
 
 def wait(execution_id: str, until: Until, timeout_seconds: float | None, pace: Pace) -> Flow[Status]:
+    return wait_until(execution_id, lambda status: has_reached(status, until), timeout_seconds, pace)
+
+
+def wait_until(
+    execution_id: str, is_so: Callable[[Status], bool], timeout_seconds: float | None, pace: Pace
+) -> Flow[Status]:
     deadline = None if timeout_seconds is None else pace.now_seconds() + timeout_seconds
     status = yield from fetch(calls.status(execution_id), Status, pace)
     delay_seconds = 0.0
-    while not has_reached(status, until):
+    while not is_so(status):
         wait_ms = held_ms(deadline, delay_seconds, pace)
         if wait_ms <= 0:
             raise TimedOut(

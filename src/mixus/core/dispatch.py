@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dbos import DBOSClient, DBOSPortableJSONSerializer
+from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions
 from sqlalchemy import Connection
 
 from mixus.core import clock
@@ -31,6 +31,8 @@ class Segment:
     seq: int
     user_id: str
     priority: int = FIRST
+    # How long it is kept back; until then it holds no place.
+    delay_seconds: float | None = None
 
 
 def workflow_id(execution_id: str, seq: int) -> str:
@@ -59,20 +61,18 @@ class Dispatch:
         )
 
     def enqueue(self, connection: Connection, segment: Segment) -> None:
-        self._client.enqueue_in_transaction(
-            connection,
-            {
-                "workflow_name": WORKFLOW,
-                "queue_name": QUEUE,
-                "workflow_id": workflow_id(segment.execution_id, segment.seq),
-                "workflow_id_reuse_policy": "reject",
-                "queue_partition_key": segment.user_id,
-                "priority": segment.priority,
-                "app_version": ENGINE_VERSION,
-            },
-            segment.execution_id,
-            segment.seq,
-        )
+        options: EnqueueOptions = {
+            "workflow_name": WORKFLOW,
+            "queue_name": QUEUE,
+            "workflow_id": workflow_id(segment.execution_id, segment.seq),
+            "workflow_id_reuse_policy": "reject",
+            "queue_partition_key": segment.user_id,
+            "priority": segment.priority,
+            "app_version": ENGINE_VERSION,
+        }
+        if segment.delay_seconds is not None:
+            options["delay_seconds"] = segment.delay_seconds
+        self._client.enqueue_in_transaction(connection, options, segment.execution_id, segment.seq)
 
     def cancel(self, workflow_ids: list[str]) -> None:
         """End these segments, calls in flight included. Never inside our own transaction on SQLite."""

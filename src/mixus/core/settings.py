@@ -6,10 +6,11 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mixus.core.database import sqlite_url
+from mixus.core.hosts import entry_of, parse_hosts
 
 MAIL_SCHEMES = ("smtp", "smtp+starttls", "smtps")
 
@@ -27,6 +28,41 @@ class Settings(BaseSettings):
         default=None, description="Secret that keys are hashed with; `pepper` in the data folder when unset."
     )
     model: str = Field(default="rehearsal", description="Model of a task that names none.")
+    models: str | None = Field(
+        default=None,
+        description="Models that a task may name, separated by commas, with `*`: openai:gpt-*. Unset: all.",
+    )
+    judge_model: str | None = Field(
+        default=None, description="Model that judges an outcome; the execution's own when unset."
+    )
+    model_timeout_seconds: float = Field(
+        default=120, gt=0, le=3600, description="Longest silence of a provider during one call."
+    )
+    prices_file: Path | None = Field(
+        default=None, description="Prices of models, as JSON; they come before the known ones."
+    )
+    live_tools: str | None = Field(
+        default=None, description="Tools whose effects may be real, separated by commas."
+    )
+    live_without_verification: bool = Field(
+        default=False, description="Whether `live` may go with `without-verification`."
+    )
+    files: Path | None = Field(
+        default=None, description="Folder that agents read files from; in `live` they write there."
+    )
+    query_database: Path | None = Field(default=None, description="SQLite database that agents query.")
+    web_hosts: str | None = Field(
+        default=None,
+        description="Hosts that `web_fetch` may read, separated by commas; `*` is any public one.",
+    )
+    http_hosts: str | None = Field(
+        default=None, description="Hosts that `http_request` may send to, separated by commas."
+    )
+    search_url: str | None = Field(default=None, description="SearXNG server that `web_search` asks.")
+    mcp_file: Path | None = Field(default=None, description="MCP servers and their tools, as JSON.")
+    otlp_endpoint: str | None = Field(
+        default=None, description="OpenTelemetry collector that traces go to, over HTTP."
+    )
     public_url: str | None = Field(default=None, description="Address that people and clients reach us at.")
 
     trusted_proxies: str | None = Field(
@@ -58,6 +94,37 @@ class Settings(BaseSettings):
     def _has_no_slash_at_its_end(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
+        return value and value.rstrip("/")
+
+    @field_validator("files")
+    @classmethod
+    def _is_a_folder_for_agents(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("must be a folder that is there")
+        if value is not None and any(path.is_relative_to(value.resolve()) for path in _own_paths(info)):
+            raise ValueError("must not hold the data folder or the pepper; name another folder")
+        return value
+
+    @field_validator("query_database")
+    @classmethod
+    def _is_a_database_for_agents(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("must be a file that is there, an SQLite database")
+        if value is not None and value.resolve().parent in _own_paths(info):
+            raise ValueError("must not stand in the data folder, where the service has its own")
+        return value
+
+    @field_validator("web_hosts", "http_hosts")
+    @classmethod
+    def _are_hosts(cls, value: str | None) -> str | None:
+        parse_hosts(value or "")
+        return value
+
+    @field_validator("search_url")
+    @classmethod
+    def _is_a_server(cls, value: str | None) -> str | None:
+        if value is not None:
+            entry_of(value)
         return value and value.rstrip("/")
 
     @field_validator("trusted_proxies")
@@ -104,6 +171,12 @@ class Settings(BaseSettings):
     @cached_property
     def pepper_path(self) -> Path:
         return self.pepper_file or self.data / "pepper"
+
+
+def _own_paths(info: ValidationInfo) -> list[Path]:
+    """What no agent may reach, of the settings that are valid so far."""
+    own = (info.data.get("data"), info.data.get("pepper_file"))
+    return [path.resolve() for path in own if path is not None]
 
 
 def _is_mail_server(url: str) -> bool:

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from mixus.accounts import service as accounts_service
 from mixus.core.database import Transaction
 from mixus.evals.errors import QueueFull, WaitingFull
+from mixus.evals.foreign import IS_EXTERNAL
 from mixus.evals.lifecycle import LIVE, Status
 from mixus.evals.tables import executions
 
@@ -40,10 +41,14 @@ def require_waiting_room(tx: Transaction, user_id: str, capacity: Capacity) -> N
 
 
 def count_live(tx: Transaction, user_id: str) -> dict[Status, int]:
-    """Executions of this person that have not ended; a status that none is in is missing."""
+    """Executions of this person that have not ended; a status that none is in is missing.
+
+    Those that run outside take none of the places that are counted as running.
+    """
+    is_outside = IS_EXTERNAL & (executions.c.status == Status.RUNNING)
     statement = (
         select(executions.c.status, func.count().label("number"))
-        .where(executions.c.user_id == user_id, executions.c.status.in_(LIVE))
+        .where(executions.c.user_id == user_id, executions.c.status.in_(LIVE), ~is_outside)
         .group_by(executions.c.status)
     )
     return {row.status: int(row.number) for row in tx.execute(statement)}

@@ -1,28 +1,37 @@
 """A reviewer's decision: recorded once, bound to what he was shown, and the execution goes on from it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
 
-from mixus.accounts.principal import Principal, Scope
+from mixus.accounts.principal import Principal, Scope, Via
 from mixus.core import dispatch, events
 from mixus.core.clock import shown
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import Invalid, NotFound
-from mixus.evals import access, effects
-from mixus.evals.errors import AlreadyDecided, CheckpointExpired, HintLimit, NotAwaiting, StaleAttempt
+from mixus.evals import access, effects, foreign
+from mixus.evals.errors import (
+    AlreadyDecided,
+    CheckpointExpired,
+    HintLimit,
+    LiveNeedsPerson,
+    NotAwaiting,
+    StaleAttempt,
+)
 from mixus.evals.lifecycle import (
     AFTER_DECISION,
     HINT_LIMIT,
     CheckpointStatus,
     Decision,
+    Environment,
     Source,
     Status,
 )
 from mixus.evals.service import dispatch_segment
 from mixus.evals.tables import checkpoints, executions
-from mixus.evals.tasks import Verdict
+from mixus.evals.tasks import Effective, Verdict
 from mixus.evals.transitions import Entry, Move, apply
 
 REFUSALS = {
@@ -48,16 +57,47 @@ def decide(
     demands the attempt that the decider saw.
     """
     principal.require(Scope.MANAGE)
-    access.reviewed(tx, principal, execution_id)
+    execution = access.reviewed(tx, principal, execution_id)
+    _require_person(principal, execution)
+    verdict = foreign.by_its_rules(execution, verdict)
     before = _checkpoint(tx, execution_id, checkpoint_id)
     _refuse_bad_hint(before, verdict)
-    after = _record(tx, principal, before, verdict, now)
+    edits = _edits(before, verdict)
+    after = _record(tx, principal, before, verdict, edits, now)
     if after is None:
         raise _refusal(before, verdict)
     if before["source"] is Source.UNCERTAIN:
         effects.settle(tx, before["proposed_actions"], verdict.action, now)
-    _move_on(tx, principal, before, verdict, now)
+    _move_on(tx, principal, before, verdict, edits, now)
     return after
+
+
+def _require_person(principal: Principal, execution: Row) -> None:
+    if execution["environment"] is Environment.LIVE and principal.via is Via.KEY:
+        raise LiveNeedsPerson(
+            "This execution is live, and a key decides nothing that is real; sign in to decide."
+        )
+
+
+def _edits(before: Row, verdict: Verdict) -> dict[str, Effective]:
+    """What was changed, by action id; an edit that changes nothing is none. Raises Invalid."""
+    if verdict.edits is None:
+        return {}
+    if verdict.action is not Decision.APPROVE or before["source"] is Source.UNCERTAIN:
+        raise Invalid("Edited actions go with the approval of what has not happened.", field="editedActions")
+    if before["status"] is not CheckpointStatus.AWAITING or before["attempt"] != verdict.attempt:
+        return {}
+    proposed = {action["actionId"]: action for action in before["proposed_actions"]}
+    unknown = [action_id for action_id in verdict.edits.arguments if action_id not in proposed]
+    if unknown:
+        raise Invalid(
+            f"This checkpoint proposes no action {access.printable(unknown[0])}.", field="editedActions"
+        )
+    revised = {
+        name: verdict.edits.revise(proposed[name], arguments)
+        for name, arguments in verdict.edits.arguments.items()
+    }
+    return {name: each for name, each in revised.items() if each.digest != before["digests"].get(name)}
 
 
 def _checkpoint(tx: Transaction, execution_id: str, checkpoint_id: str) -> Row:
@@ -88,12 +128,17 @@ def _refuse_bad_hint(before: Row, verdict: Verdict) -> None:
 
 
 def _record(
-    tx: Transaction, principal: Principal, before: Row, verdict: Verdict, now: datetime
+    tx: Transaction,
+    principal: Principal,
+    before: Row,
+    verdict: Verdict,
+    edits: Mapping[str, Effective],
+    now: datetime,
 ) -> Row | None:
     values = (
         _hinted(principal, before, verdict, now)
         if verdict.action is Decision.HINT
-        else _closed(principal, before, verdict, now)
+        else _closed(principal, before, verdict, edits, now)
     )
     return (
         tx.execute(
@@ -111,11 +156,18 @@ def _record(
     )
 
 
-def _closed(principal: Principal, before: Row, verdict: Verdict, now: datetime) -> dict[str, Any]:
+def _closed(
+    principal: Principal, before: Row, verdict: Verdict, edits: Mapping[str, Effective], now: datetime
+) -> dict[str, Any]:
     is_approved = verdict.action is Decision.APPROVE
+    effective = [
+        edits[action["actionId"]].action if action["actionId"] in edits else action
+        for action in before["proposed_actions"]
+    ]
     return {
+        "digests": before["digests"] | {name: each.digest for name, each in edits.items()},
         "status": AFTER_DECISION[verdict.action][0],
-        "effective_actions": before["proposed_actions"] if is_approved else [],
+        "effective_actions": effective if is_approved else [],
         "decision": verdict.action.value,
         "decided_at": now,
         "decided_by": principal.email,
@@ -170,7 +222,14 @@ def _refusal(before: Row, verdict: Verdict) -> Exception:
     )
 
 
-def _move_on(tx: Transaction, principal: Principal, before: Row, verdict: Verdict, now: datetime) -> None:
+def _move_on(
+    tx: Transaction,
+    principal: Principal,
+    before: Row,
+    verdict: Verdict,
+    edits: Mapping[str, Effective],
+    now: datetime,
+) -> None:
     _, to = AFTER_DECISION[verdict.action]
     data = {
         "checkpointId": before["id"],
@@ -181,6 +240,7 @@ def _move_on(tx: Transaction, principal: Principal, before: Row, verdict: Verdic
         "comment": verdict.comment,
         "by": principal.email,
         "via": principal.via.value,
+        "edited": {name: each.action["arguments"] for name, each in edits.items()},
     }
     entries = [Entry("decision", data)]
     if to is Status.REJECTED:
@@ -190,6 +250,6 @@ def _move_on(tx: Transaction, principal: Principal, before: Row, verdict: Verdic
     row = apply(tx, move, now)
     if row is None:
         raise NotAwaiting("The execution has ended; there is nothing left to decide.")
-    if to is Status.QUEUED:
+    if to is Status.QUEUED and not foreign.is_external(row):
         dispatch_segment(tx, row, dispatch.RESUMED)
     events.record(tx, "checkpoint.decided", before["id"], principal.actor, now, **data)

@@ -39,9 +39,57 @@ class NotTheOwner(Forbidden):
     code = "not-the-owner"
 
 
+class LiveForbidden(Forbidden):
+    code = "live-forbidden"
+
+
+class LiveNeedsPerson(Forbidden):
+    code = "live-needs-person"
+
+
 class QueueFull(Conflict):
     code = "queue-full"
 
 
 class WaitingFull(Conflict):
     code = "waiting-full"
+
+
+class ExternalExecution(Conflict):
+    """It has no worker of ours that could run it."""
+
+    code = "external-execution"
+
+
+class NotExternal(Conflict):
+    """It is a worker of ours that runs it."""
+
+    code = "not-external"
+
+
+class TakenOver(Conflict):
+    code = "taken-over"
+
+
+class DecisionAwaited(Conflict):
+    code = "decision-awaited"
+
+
+class EffectNotReleased(Conflict):
+    code = "effect-not-released"
+
+
+class EffectStarted(Conflict):
+    code = "effect-started"
+
+
+class EffectNotStarted(Conflict):
+    code = "effect-not-started"
+
+
+class ArgumentsChanged(Conflict):
+    code = "arguments-changed"
+
+
+class ResultChanged(Conflict):
+    code = "result-changed"

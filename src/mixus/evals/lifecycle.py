@@ -39,6 +39,20 @@ class TestMode(StrEnum):
     __test__ = False  # a word of the domain, which pytest would take for a class of tests
 
 
+class Environment(StrEnum):
+    """Where effects go: into the execution's own copy and the record, or into the world."""
+
+    SANDBOX = "sandbox"
+    LIVE = "live"
+
+
+class Area(StrEnum):
+    """What an execution has a copy of its own of."""
+
+    FILES = "files"
+    DATABASE = "database"
+
+
 class Source(StrEnum):
     """Why a checkpoint is there."""
 
@@ -64,12 +78,16 @@ class Failure(StrEnum):
 
     STEP_LIMIT = "step-limit"
     COST_LIMIT = "cost-limit"
+    TOKEN_LIMIT = "token-limit"  # noqa: S105 - the tokens of a model
     TIME_LIMIT = "time-limit"
     PROVIDER_ERROR = "provider-error"
     TOOL_ERROR = "tool-error"
+    PLAN_REFUSED = "plan-refused"
     EFFECT_UNCERTAIN = "effect-uncertain"
     BEYOND_REHEARSAL = "beyond-rehearsal"
     STATE_UNREADABLE = "state-unreadable"
+    # Of an agent outside, by its own word.
+    AGENT_ERROR = "agent-error"
 
 
 FINAL: Final = frozenset({Status.COMPLETED, Status.REJECTED, Status.FAILED, Status.CANCELLED, Status.EXPIRED})

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, insert, literal, select, update
 
-from mixus.core import events
+from mixus.core import clock, dispatch, events
 from mixus.core.database import Row, Transaction
 from mixus.core.events import Actor
 from mixus.evals.lifecycle import CheckpointStatus, Failure, Source, Status
-from mixus.evals.service import checkpoint_row
+from mixus.evals.service import checkpoint_row, dispatch_segment
 from mixus.evals.tables import checkpoints, executions, trace
 from mixus.evals.tasks import NewCheckpoint
 from mixus.evals.transitions import Entry, Move, apply
@@ -64,6 +64,11 @@ def note(tx: Transaction, leg: Leg, entries: Sequence[Entry], now: datetime, **v
     return _write(tx, leg.move(entries, values=values), now)
 
 
+def plan(tx: Transaction, leg: Leg, entry: Entry, steps: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Keep the agent's plan; the status shows it from here on."""
+    _write(tx, replace(leg.move([entry], values={"plan": list(steps)}), is_seen=True), now)
+
+
 def pause(tx: Transaction, leg: Leg, ask: Pause, now: datetime) -> None:
     """Hand over to the reviewer: the execution waits as rows from here on."""
     entry = Entry("checkpoint", _asked(ask))
@@ -79,9 +84,13 @@ def pass_by(tx: Transaction, leg: Leg, ask: Pause, now: datetime) -> None:
     _raise(tx, leg, ask, CheckpointStatus.SKIPPED, now)
 
 
-def complete(tx: Transaction, leg: Leg, answer: str, now: datetime) -> None:
-    entry = Entry("completed", {"result": answer})
-    _write(tx, leg.move([entry], to=Status.COMPLETED, values={"result": answer}), now)
+def complete(
+    tx: Transaction, leg: Leg, answer: str, now: datetime, *, score: Mapping[str, Any] | None = None
+) -> None:
+    """`score` is how the answer compares to what was expected; None where nothing was."""
+    entry = Entry("completed", {"result": answer} | ({"score": score} if score else {}))
+    values = {"result": answer, "score": score, "passed": score and score["passed"]}
+    _write(tx, leg.move([entry], to=Status.COMPLETED, values=values), now)
     events.record(tx, "execution.completed", leg.execution_id, WORKER, now)
 
 
@@ -90,6 +99,36 @@ def fail(tx: Transaction, leg: Leg, code: Failure, message: str, now: datetime) 
     values = {"error_code": code.value, "error_message": message}
     _write(tx, leg.move([entry], to=Status.FAILED, values=values), now)
     events.record(tx, "execution.failed", leg.execution_id, WORKER, now, code=code.value)
+
+
+@dataclass(frozen=True)
+class Parked:
+    """How often in a row the provider was down, and since when (None where it is not)."""
+
+    times: int
+    since: datetime | None
+
+
+def parked(tx: Transaction, execution_id: str) -> Parked:
+    times = tx.execute(select(executions.c.parks).where(executions.c.id == execution_id)).scalar_one_or_none()
+    if not times:
+        return Parked(0, None)
+    latest = (
+        select(trace.c.at)
+        .where(trace.c.execution_id == execution_id, trace.c.kind == "parked")
+        .order_by(trace.c.number.desc())
+        .limit(times)
+    )
+    return Parked(times, min(tx.execute(latest).scalars(), default=None))
+
+
+def park(tx: Transaction, leg: Leg, reason: str, delay_seconds: float, now: datetime) -> None:
+    """The provider is down: the execution is queued, and comes back after the delay."""
+    retry_at = now + timedelta(seconds=delay_seconds)
+    entry = Entry("parked", {"reason": reason, "retryAt": clock.shown(retry_at)})
+    values = {"seq": executions.c.seq + 1, "parks": executions.c.parks + 1}
+    row = _write(tx, leg.move([entry], to=Status.QUEUED, values=values), now)
+    dispatch_segment(tx, row, dispatch.RESUMED, delay_seconds)
 
 
 def journal_after(tx: Transaction, execution_id: str, number: int) -> list[Row]:

@@ -19,8 +19,10 @@ from mixus.evals.tables import checkpoints, executions, trace
 UNSHOWN = {"task_description", "script", "tools"}
 # Nor what a waiting client need not be told a hundred times a minute.
 UNPOLLED = UNSHOWN | {
-    *("credential_id", "retry_of", "auto_detect", "review_result", "max_steps", "max_cost_usd", "timeout_ms"),
-    *("metadata", "seq", "state_format", "worker_id", "leased_at"),
+    *("credential_id", "retry_of", "auto_detect", "review_result"),
+    *("max_steps", "max_cost_usd", "max_tokens", "timeout_ms"),
+    *("metadata", "seq", "state_format", "worker_id", "leased_at", "parks"),
+    *("template", "parameters", "expected_outcome", "passed"),
 }
 CHECKPOINT_PREFIX = "checkpoint_"
 
@@ -102,7 +104,7 @@ def list_executions(
     principal.require(Scope.READ)
     statement = (
         select(*_shown)
-        .where(access.visible_to(principal), *_conditions(filters))
+        .where(access.visible_to(principal), *conditions(filters))
         .order_by(executions.c.created_at.desc(), executions.c.id.desc())
         .limit(limit + 1)
     )
@@ -157,19 +159,19 @@ def _page(tx: Transaction, statement: Select[Any], limit: int, order: str) -> Pa
     return cut(rows, limit, lambda row: (to_ms(row[order]), row["id"]))
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+def conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
     if filters.status is not None:
-        conditions.append(executions.c.status == filters.status)
+        found.append(executions.c.status == filters.status)
     if filters.test_mode is not None:
-        conditions.append(executions.c.test_mode == filters.test_mode)
+        found.append(executions.c.test_mode == filters.test_mode)
     if filters.text:
         text = filters.text.lower()
         name = func.lower(executions.c.task_name).contains(text, autoescape=True)
         description = func.lower(executions.c.task_description).contains(text, autoescape=True)
-        conditions.append(or_(name, description))
+        found.append(or_(name, description))
     if filters.created_from is not None:
-        conditions.append(executions.c.created_at >= filters.created_from)
+        found.append(executions.c.created_at >= filters.created_from)
     if filters.created_to is not None:
-        conditions.append(executions.c.created_at < filters.created_to)
-    return [and_(*conditions)] if conditions else []
+        found.append(executions.c.created_at < filters.created_to)
+    return [and_(*found)] if found else []

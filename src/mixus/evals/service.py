@@ -1,6 +1,6 @@
 """What people can do with evaluations: create, change, cancel, retry and delete an execution."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -12,20 +12,21 @@ from mixus.accounts.principal import Principal, Scope
 from mixus.core import dispatch, events
 from mixus.core.database import Row, Transaction
 from mixus.core.ids import new_id
-from mixus.evals import access, started
+from mixus.evals import access, foreign, started, workspace
 from mixus.evals.capacity import CAPACITY, Capacity, require_queue, require_waiting_room
-from mixus.evals.errors import ExecutionFinished, ExecutionUnfinished
+from mixus.evals.errors import ExecutionFinished, ExecutionUnfinished, ExternalExecution, LiveForbidden
 from mixus.evals.lifecycle import (
     FINAL,
     LIVE,
     STATE_FORMAT,
     CheckpointStatus,
+    Environment,
     Source,
     Status,
     TestMode,
 )
 from mixus.evals.tables import checkpoints, executions
-from mixus.evals.tasks import NewCheckpoint, NewTask, PlannedStep, TaskChange
+from mixus.evals.tasks import NewCheckpoint, NewTask, Place, PlannedStep, TaskChange
 from mixus.evals.transitions import Entry, Move, apply
 
 TASK_COLUMNS = (
@@ -36,11 +37,16 @@ TASK_COLUMNS = (
     "auto_detect",
     "review_result",
     "model",
+    "environment",
+    "template",
+    "parameters",
+    "expected_outcome",
     "script",
     "tools",
     "plan",
     "max_steps",
     "max_cost_usd",
+    "max_tokens",
     "timeout_ms",
     "metadata",
 )
@@ -51,9 +57,12 @@ def create_task(
 ) -> Row:
     """Make an execution of the task and start it: it is queued when this transaction stands."""
     principal.require(Scope.CREATE)
+    require_live(principal, task.environment)
     require_queue(tx, principal.user_id, capacity)
     require_waiting_room(tx, principal.user_id, capacity)
-    return _start(tx, principal, _task_columns(principal, task), task.checkpoints, now)
+    row = _start(tx, principal, _task_columns(principal, task), task.checkpoints, now)
+    workspace.change(tx, row["id"], task.seeds)
+    return row
 
 
 def update(
@@ -87,11 +96,19 @@ def cancel(tx: Transaction, principal: Principal, execution_id: str, now: dateti
 
 
 def retry(
-    tx: Transaction, principal: Principal, execution_id: str, now: datetime, capacity: Capacity = CAPACITY
+    tx: Transaction,
+    principal: Principal,
+    execution_id: str,
+    now: datetime,
+    capacity: Capacity = CAPACITY,
+    seeds_of: Callable[[Row], Mapping[Place, bytes]] = lambda _row: {},
 ) -> Row:
-    """Run the same task again, as a new execution that names this one."""
+    """Run the same task again, as a new execution that names this one and begins with the same copy."""
     principal.require(Scope.MANAGE)
     before = access.owned(tx, principal, execution_id)
+    if foreign.is_external(before):
+        raise ExternalExecution("Its agent runs in a process of yours; start it there again.")
+    require_live(principal, before["environment"])
     if before["status"] not in FINAL:
         raise ExecutionUnfinished(
             f"This execution is {before['status']}; cancel it first or wait until it has ended."
@@ -99,7 +116,9 @@ def retry(
     require_queue(tx, before["user_id"], capacity)
     columns = {name: before[name] for name in TASK_COLUMNS}
     columns |= {"user_id": before["user_id"], "retry_of": execution_id}
-    return _start(tx, principal, columns, _manual_checkpoints(tx, execution_id), now)
+    row = _start(tx, principal, columns, _manual_checkpoints(tx, execution_id), now)
+    workspace.change(tx, row["id"], seeds_of(before))
+    return row
 
 
 def delete(tx: Transaction, principal: Principal, execution_id: str, now: datetime) -> None:
@@ -112,6 +131,11 @@ def delete(tx: Transaction, principal: Principal, execution_id: str, now: dateti
     events.record(tx, "execution.deleted", execution_id, principal.actor, now, status=row["status"])
 
 
+def require_live(principal: Principal, environment: Environment) -> None:
+    if environment is Environment.LIVE and not principal.may_go_live:
+        raise LiveForbidden("This key may not start executions in `live`; use one made with `allowLive`.")
+
+
 def _task_columns(principal: Principal, task: NewTask) -> dict[str, Any]:
     return {
         "user_id": principal.user_id,
@@ -122,11 +146,16 @@ def _task_columns(principal: Principal, task: NewTask) -> dict[str, Any]:
         "auto_detect": task.auto_detect,
         "review_result": task.review_result,
         "model": task.model,
+        "environment": task.environment,
+        "template": task.template,
+        "parameters": task.parameters,
+        "expected_outcome": task.expected_outcome,
         "script": task.script,
         "tools": list(task.tools or ()),
         "plan": [_plan_step(number, step) for number, step in enumerate(task.plan, start=1)],
         "max_steps": task.max_steps,
         "max_cost_usd": task.max_cost_usd,
+        "max_tokens": task.max_tokens,
         "timeout_ms": task.timeout_ms,
         "metadata": task.metadata,
     }
@@ -136,7 +165,24 @@ def _plan_step(number: int, step: PlannedStep) -> dict[str, Any]:
     return {"step": number, **asdict(step)}
 
 
+def write_down(tx: Transaction, principal: Principal, task: NewTask, now: datetime) -> Row:
+    """Make the rows of an execution that no worker of ours will run."""
+    return _insert(tx, principal, _task_columns(principal, task), task.checkpoints, now)
+
+
 def _start(
+    tx: Transaction,
+    principal: Principal,
+    columns: dict[str, Any],
+    manual: Sequence[NewCheckpoint],
+    now: datetime,
+) -> Row:
+    row = _insert(tx, principal, columns, manual, now)
+    dispatch_segment(tx, row, dispatch.FIRST)
+    return row
+
+
+def _insert(
     tx: Transaction,
     principal: Principal,
     columns: dict[str, Any],
@@ -153,7 +199,7 @@ def _start(
             created_at=now,
             since=now,
             **_zeros("seq", "version", "trace_count", "queued_ms", "agent_ms", "waiting_ms"),
-            **_zeros("steps", "tool_calls", "errors", "retries", "takeovers"),
+            **_zeros("steps", "tool_calls", "errors", "retries", "takeovers", "parks"),
             **columns,
         )
     )
@@ -162,14 +208,13 @@ def _start(
     row = apply(tx, Move(execution_id, [entry], values={"seq": 1}, is_seen=True), now)
     if row is None:
         raise RuntimeError("an execution vanished in the transaction that made it")
-    dispatch_segment(tx, row, dispatch.FIRST)
     events.record(tx, "execution.created", execution_id, principal.actor, now, model=row["model"])
     return row
 
 
-def dispatch_segment(tx: Transaction, row: Row, priority: int) -> None:
+def dispatch_segment(tx: Transaction, row: Row, priority: int, delay_seconds: float | None = None) -> None:
     """Enqueue the leg that the row's `seq` names."""
-    segment = dispatch.Segment(row["id"], row["seq"], row["user_id"], priority)
+    segment = dispatch.Segment(row["id"], row["seq"], row["user_id"], priority, delay_seconds)
     tx.dispatch.enqueue(tx.connection, segment)
 
 

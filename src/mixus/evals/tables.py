@@ -8,15 +8,17 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from mixus.core.columns import Instant, Json, Word
 from mixus.core.database import metadata
-from mixus.evals.lifecycle import CheckpointStatus, Effect, Source, Status, TestMode
+from mixus.evals.lifecycle import Area, CheckpointStatus, Effect, Environment, Source, Status, TestMode
 
 executions = Table(
     "executions",
@@ -34,11 +36,17 @@ executions = Table(
     Column("auto_detect", Boolean, nullable=False),
     Column("review_result", Boolean, nullable=False),
     Column("model", String(200), nullable=False),
+    # A default, because older processes write beside newer ones while an upgrade rolls.
+    Column("environment", Word(Environment), nullable=False, server_default=text("'sandbox'")),
+    Column("template", String(64)),
+    Column("parameters", Json),
+    Column("expected_outcome", Json),
     Column("script", Json),
     Column("tools", Json, nullable=False),
     Column("plan", Json, nullable=False),
     Column("max_steps", Integer, nullable=False),
     Column("max_cost_usd", Float),
+    Column("max_tokens", BigInteger),
     Column("timeout_ms", BigInteger, nullable=False),
     Column("metadata", Json, nullable=False),
     # The state. `seq` counts segments: whoever holds another number may write nothing.
@@ -50,7 +58,12 @@ executions = Table(
     Column("worker_id", String(32)),
     Column("leased_at", Instant),
     Column("takeovers", Integer, nullable=False),
+    # How often in a row the provider was down.
+    Column("parks", Integer, nullable=False, server_default=text("0")),
     Column("result", Text),
+    Column("score", Json),
+    # What the score says, in a form that can be counted; null as long as there is nothing to say.
+    Column("passed", Boolean),
     Column("error_code", String(64)),
     Column("error_message", Text),
     # Time: three sums and the moment since which the present status counts, so that they add up exactly.
@@ -130,4 +143,15 @@ effects = Table(
     Column("result", Json),
     Column("is_error", Boolean),
     Index("ix_effects_execution_id", "execution_id"),
+)
+
+workspace = Table(
+    "workspace",
+    metadata,
+    # The execution's own copy of what its tools change, in rows: it goes where the execution goes.
+    Column("execution_id", String(32), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("area", Word(Area), primary_key=True),
+    Column("path", String(400), primary_key=True),
+    # Null says that it is deleted here, whatever the original says.
+    Column("content", LargeBinary),
 )

@@ -35,6 +35,7 @@ _FIND = Read(
         keys.c.expires_at,
         keys.c.disabled_at,
         keys.c.revoked_at,
+        keys.c.allow_live,
         accounts.c.id.label("owner_id"),
         accounts.c.email,
         accounts.c.role,
@@ -84,7 +85,15 @@ def identify(database: Database, lookup_hash: bytes, network: str | None, now: d
     _require_active(row, to_ms(now))
     role, scopes = _rights(row["role"], row["scopes"])
     principal = Principal(
-        row["owner_id"], row["email"], role, scopes, row["id"], Via.KEY, network, row["expires_at"]
+        row["owner_id"],
+        row["email"],
+        role,
+        scopes,
+        row["id"],
+        Via.KEY,
+        network,
+        row["expires_at"],
+        bool(row["allow_live"]),
     )
     return Identified(principal, row["lineage_id"], row["replaced_by"] is not None)
 

@@ -26,10 +26,14 @@ from mixus.server.api import (
     create,
     events,
     executions,
+    export,
+    external,
     health,
     keys,
+    metrics,
     session,
     status,
+    templates,
     trace,
     users,
 )
@@ -67,7 +71,9 @@ def create_app(settings: Settings, database: Database, pepper: Pepper, catalog: 
     app.state.services = services
     # First in line and not behind a router of its own: this route is asked more than all others together.
     app.router.routes.extend(status.router.routes)
-    for room in (create, executions, checkpoints, trace, events, keys, session, users, audit, health):
+    for room in (create, templates, executions, checkpoints, trace, events, metrics, export, external):
+        app.include_router(room.router)
+    for room in (keys, session, users, audit, health):
         app.include_router(room.router)
     return app
 

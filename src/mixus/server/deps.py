@@ -93,6 +93,17 @@ def by_key(request: Request, *scopes: str) -> Principal:
     return principal
 
 
+async def decider(
+    request: Request,
+    scopes: SecurityScopes,
+    _credentials: Annotated[object, Depends(bearer)],
+    _cookie: Annotated[object, Depends(session)],
+) -> Principal:
+    """A reviewer: signed in, or by a key of his that may manage."""
+    principal = principal_of(request)
+    return by_key(request, *scopes.scopes) if principal.via is Via.KEY else principal
+
+
 async def person(request: Request, _cookie: Annotated[object, Depends(session)]) -> Principal:
     """Somebody who is signed in: no key, whatever its scopes, makes or changes keys and accounts."""
     principal = principal_of(request)
@@ -155,6 +166,15 @@ async def signed_in(
     return Call(request, principal, services_of(request), tx, moment)
 
 
+async def deciding(
+    request: Request,
+    principal: Annotated[Principal, Security(decider)],
+    tx: Annotated[Transaction, Depends(transaction, scope="function")],
+    moment: Annotated[datetime, Depends(now)],
+) -> Call:
+    return Call(request, principal, services_of(request), tx, moment)
+
+
 async def signed_in_reading(
     request: Request,
     principal: Annotated[Principal, Depends(person)],
@@ -185,6 +205,7 @@ async def open_call(
 
 
 SignedIn = Annotated[Call, Depends(signed_in)]
+Deciding = Annotated[Call, Security(deciding, scopes=[Scope.MANAGE.value])]
 SignedInReading = Annotated[Call, Depends(signed_in_reading)]
 Admin = Annotated[Call, Depends(administering)]
 AdminReading = Annotated[Call, Depends(administering_reading)]

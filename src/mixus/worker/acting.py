@@ -2,24 +2,28 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pydantic_ai.messages import ToolCallPart
+import orjson
 
 from mixus.agents import conversation
 from mixus.agents.calls import BadCall, Call
-from mixus.agents.tools.registry import ToolFailed
+from mixus.agents.secrets import Redactor
+from mixus.agents.tools.registry import Changed, Context, ToolFailed
 from mixus.core.database import Transaction
-from mixus.core.text import storable
-from mixus.evals import effects, progress
+from mixus.evals import effects, progress, workspace
 from mixus.evals.effects import Intent
 from mixus.evals.lifecycle import Failure
 from mixus.evals.progress import Leg, LostSegment
 from mixus.evals.tables import executions
+from mixus.evals.tasks import Place
 from mixus.evals.transitions import Entry, apply
+from mixus.worker import telemetry
 from mixus.worker.bench import Bench, Failed
+from mixus.worker.own_copy import OwnCopy
 from mixus.worker.state import State
 
 logger = logging.getLogger(__name__)
@@ -31,119 +35,183 @@ ONE_RETRY = {"retries": executions.c.retries + 1}
 COUNT = {False: ONE_CALL, True: ONE_ERROR}
 
 
+MOST_CHARACTERS = 50_000
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of a call: its result, or the tool's own word that nothing was done."""
 
     result: Any
     is_error: bool = False
+    changes: Mapping[Place, bytes | None] = field(default_factory=dict)
+    # None where it is not known: the result was written by another.
+    duration_ms: int | None = None
 
 
 FAILED = Outcome("The tool failed; nothing was done.", is_error=True)
 
 
+@dataclass(frozen=True)
+class Act:
+    """One call of a segment."""
+
+    bench: Bench
+    leg: Leg
+    state: State
+    call: Call
+
+    @property
+    def is_recorded(self) -> bool:
+        return self.call.tool.is_recorded(self.state.row["environment"])
+
+    @property
+    def context(self) -> Context:
+        own_copy = OwnCopy(self.bench, self.leg.execution_id)
+        return Context(self.leg.execution_id, self.call.action_id, self.state.row["environment"], own_copy)
+
+    @property
+    def intent(self) -> Intent:
+        tool = self.call.tool
+        return Intent(self.call.action_id, self.leg.execution_id, tool.name, tool.effect, self.call.digest)
+
+    def entry(self, outcome: Outcome) -> Entry:
+        part = self.state.part(self.call.action_id)
+        note = self.state.conversation.edit_of(self.call.action_id)
+        said = conversation.failed if outcome.is_error else conversation.answered
+        word = "error" if outcome.is_error else "result"
+        data = {**self.call.shown(), word: outcome.result, "durationMs": outcome.duration_ms}
+        message = said(part, outcome.result, note)
+        return Entry("tool-call", data, conversation.dump(message))
+
+
 async def run_call(bench: Bench, leg: Leg, state: State, call: Call | BadCall) -> None:
     """Make the call and journal what came of it; raises Failed when the agent's time is over."""
-    part = state.part(call.action_id)
+    if isinstance(call, BadCall):
+        await _refuse(bench, leg, state, call)
+        return
     try:
         async with asyncio.timeout(max(0.0, state.seconds_left(bench.now()))):
-            await _dispatch(bench, leg, part, call)
+            await _make(Act(bench, leg, state, call))
     except TimeoutError as late:
-        raise Failed(Failure.TIME_LIMIT, f"Its agent time ran out during {part.tool_name}.") from late
+        raise Failed(Failure.TIME_LIMIT, f"Its agent time ran out during {call.tool.name}.") from late
 
 
 async def take_result(bench: Bench, leg: Leg, state: State, call: Call) -> None:
     """The effect is settled, by its own result or by a reviewer's word; tell the agent."""
     row = state.effects[call.action_id]
     outcome = Outcome(row["result"], bool(row["is_error"]))
-    await bench.write(_note, leg, _entry(state.part(call.action_id), call, outcome), ONE_CALL)
+    await bench.write(_note, leg, Act(bench, leg, state, call).entry(outcome), ONE_CALL)
 
 
-async def _dispatch(bench: Bench, leg: Leg, part: ToolCallPart, call: Call | BadCall) -> None:
-    if isinstance(call, BadCall):
-        data = {"actionId": call.action_id, "tool": call.tool_name, "error": call.problem}
-        message = conversation.dump(conversation.retried(part, call.problem))
-        await bench.write(_note, leg, Entry("tool-call", data, message), ONE_RETRY)
-    elif not call.has_effect:
-        await _read(bench, leg, part, call)
-    elif call.tool.is_recorded:
-        await _record(bench, leg, part, call)
+async def _refuse(bench: Bench, leg: Leg, state: State, call: BadCall) -> None:
+    data = {"actionId": call.action_id, "tool": call.tool_name, "error": call.problem}
+    message = conversation.dump(conversation.retried(state.part(call.action_id), call.problem))
+    await bench.write(_note, leg, Entry("tool-call", data, message), ONE_RETRY)
+
+
+async def _make(act: Act) -> None:
+    if not act.call.has_effect:
+        await _read(act)
+    elif act.is_recorded:
+        await _record(act)
     else:
-        await _perform(bench, leg, part, call)
+        await _perform(act)
 
 
-async def _read(bench: Bench, leg: Leg, part: ToolCallPart, call: Call) -> None:
-    outcome = await _outcome(call) or FAILED
-    await bench.write(_note, leg, _entry(part, call, outcome), COUNT[outcome.is_error])
+async def _read(act: Act) -> None:
+    outcome = await _outcome(act) or FAILED
+    await act.bench.write(_note, act.leg, act.entry(outcome), COUNT[outcome.is_error])
 
 
-async def _record(bench: Bench, leg: Leg, part: ToolCallPart, call: Call) -> None:
-    """A sandbox effect: its intent, its result and the journal are one transaction."""
-    outcome = await _outcome(call) or FAILED
+async def _record(act: Act) -> None:
+    """A sandbox effect: its intent, its result, what it changed and the journal are one transaction."""
+    outcome = await _outcome(act) or FAILED
 
     def record(tx: Transaction, now: datetime) -> None:
-        progress.note(tx, leg, [_entry(part, call, outcome)], now, **COUNT[outcome.is_error])
-        effects.intend(tx, _intent(leg, call), now)
-        effects.finish(tx, call.action_id, outcome.result, now, is_error=outcome.is_error)
+        progress.note(tx, act.leg, [act.entry(outcome)], now, **COUNT[outcome.is_error])
+        effects.intend(tx, act.intent, now)
+        effects.finish(tx, act.call.action_id, outcome.result, now, is_error=outcome.is_error)
+        workspace.change(tx, act.leg.execution_id, outcome.changes)
 
-    await bench.write(record)
+    await act.bench.write(record)
 
 
-async def _perform(bench: Bench, leg: Leg, part: ToolCallPart, call: Call) -> None:
+async def _perform(act: Act) -> None:
     """An effect outside the database. Cancelling the segment does not cancel what is under way."""
 
     def intend(tx: Transaction, now: datetime) -> None:
-        progress.note(tx, leg, [Entry("effect-intended", call.shown())], now)
-        effects.intend(tx, _intent(leg, call), now)
+        progress.note(tx, act.leg, [Entry("effect-intended", act.call.shown())], now)
+        effects.intend(tx, act.intent, now)
 
-    await bench.write(intend)
-    task = asyncio.create_task(_do(bench, leg, part, call))
-    bench.in_flight.add(task)
+    await act.bench.write(intend)
+    task = asyncio.create_task(_do(act))
+    act.bench.in_flight.add(task)
     await asyncio.shield(task)
 
 
-async def _do(bench: Bench, leg: Leg, part: ToolCallPart, call: Call) -> None:
+async def _do(act: Act) -> None:
     """Without a result or the tool's own word the intent stays open, and the gate finds it uncertain."""
-    outcome = await _outcome(call)
+    outcome = await _outcome(act)
     if outcome is None:
         return
-    entry = _entry(part, call, outcome)
+    entry = act.entry(outcome)
 
     def settle(tx: Transaction, now: datetime) -> bool:
         """The journal first, to lock in the order of everyone else; the result in any case."""
-        row = apply(tx, leg.move([entry], values=COUNT[outcome.is_error]), now)
-        effects.finish(tx, call.action_id, outcome.result, now, is_error=outcome.is_error)
+        row = apply(tx, act.leg.move([entry], values=COUNT[outcome.is_error]), now)
+        effects.finish(tx, act.call.action_id, outcome.result, now, is_error=outcome.is_error)
+        workspace.change(tx, act.leg.execution_id, outcome.changes)
         return row is not None
 
-    if not await bench.write(settle):
+    if not await act.bench.write(settle):
         raise LostSegment
 
 
-async def _outcome(call: Call) -> Outcome | None:
-    """None when the tool broke and nobody knows what it did.
+async def _outcome(act: Act) -> Outcome | None:
+    """None when the tool broke and nobody knows what it did."""
+    started = act.bench.now()
+    with telemetry.tool_call(act.bench.tracer, act.call.tool.name, act.call.action_id) as span:
+        outcome = await _performed(act)
+        if outcome is None or outcome.is_error:
+            telemetry.failed(span, "tool-error")
+    elapsed = act.bench.now() - started
+    return outcome and replace(outcome, duration_ms=int(elapsed.total_seconds() * 1000))
 
-    A tool is foreign code: what it raises may hold secrets, so nobody but the log is told.
-    """
+
+async def _performed(act: Act) -> Outcome | None:
+    """A tool is foreign code: what it raises may hold secrets, so nobody but the log is told."""
+    tool = act.call.tool
+    perform = tool.record if act.is_recorded else tool.run
     try:
-        return Outcome(storable(await call.tool.run(call.arguments)))
+        async with asyncio.timeout(tool.timeout_seconds):
+            return _outcome_of(await perform(act.call.arguments, act.context), act.bench.redact)
     except ToolFailed as failed:
-        return Outcome(storable(str(failed)), is_error=True)
+        return Outcome(act.bench.redact(str(failed)), is_error=True)
+    except TimeoutError:
+        logger.warning("the tool %s gave no answer within %g s", tool.name, tool.timeout_seconds)
+        return None if act.call.has_effect else Outcome(_late(tool.timeout_seconds), is_error=True)
     except Exception:
-        logger.exception("the tool %s failed", call.tool.name)
+        logger.exception("the tool %s failed", tool.name)
         return None
+
+
+def _outcome_of(answer: Any, redact: Redactor) -> Outcome:
+    changed = answer if isinstance(answer, Changed) else Changed(answer)
+    return Outcome(_clipped(redact(changed.result)), changes=changed.changes)
+
+
+def _late(seconds: float) -> str:
+    return f"The tool gave no answer within {seconds:g} seconds."
+
+
+def _clipped(result: Any) -> Any:
+    """A result that is too long for a conversation is cut, and says so."""
+    written = result if isinstance(result, str) else orjson.dumps(result).decode()
+    if len(written) <= MOST_CHARACTERS:
+        return result
+    return f"{written[:MOST_CHARACTERS]}\n[Cut: {len(written) - MOST_CHARACTERS} more characters.]"
 
 
 def _note(tx: Transaction, leg: Leg, entry: Entry, counts: dict[str, Any], now: datetime) -> None:
     progress.note(tx, leg, [entry], now, **counts)
-
-
-def _entry(part: ToolCallPart, call: Call, outcome: Outcome) -> Entry:
-    if outcome.is_error:
-        message = conversation.failed(part, str(outcome.result))
-        return Entry("tool-call", {**call.shown(), "error": outcome.result}, conversation.dump(message))
-    message = conversation.answered(part, outcome.result)
-    return Entry("tool-call", {**call.shown(), "result": outcome.result}, conversation.dump(message))
-
-
-def _intent(leg: Leg, call: Call) -> Intent:
-    return Intent(call.action_id, leg.execution_id, call.tool.name, call.tool.effect, call.digest)

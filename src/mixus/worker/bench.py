@@ -5,13 +5,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+from opentelemetry.trace import NoOpTracer, Tracer
 
 from mixus.agents.catalog import Catalog
+from mixus.agents.secrets import Redactor
 from mixus.core.database import Database
 from mixus.evals.lifecycle import Failure
 
 T = TypeVar("T")
+NO_TRACER: Final = NoOpTracer()
 
 
 class Failed(Exception):
@@ -51,6 +55,8 @@ class Bench:
     database: Database
     catalog: Catalog
     now: Callable[[], datetime]
+    redact: Redactor = field(default_factory=Redactor)
+    tracer: Tracer = NO_TRACER
     in_flight: InFlight = field(default_factory=InFlight)
 
     async def write(self, use_case: Callable[..., T], *arguments: Any, **named: Any) -> T:

@@ -7,9 +7,7 @@ from datetime import timedelta
 
 from dbos import DBOS, DBOSConfig
 
-from mixus.agents.catalog import Catalog
 from mixus.core import clock, idempotency
-from mixus.core.database import Database
 from mixus.core.dispatch import APPLICATION, ENGINE_VERSION, QUEUE, SERIALIZER, WORKFLOW
 from mixus.core.ids import new_id
 from mixus.evals.progress import Leg
@@ -32,15 +30,14 @@ class Engine:
 
     def __init__(
         self,
-        database: Database,
-        catalog: Catalog,
+        bench: Bench,
         schedule: Schedule | None = None,
         running_per_user: int = 10,
     ) -> None:
-        self.database = database
+        self.bench = bench
+        self.database = bench.database
         self.running_per_user = running_per_user
         self.schedule = schedule or Schedule()
-        self.bench = Bench(database, catalog, clock.utc_now)
         # Two live processes with one id would each run the other's segments.
         self.worker_id = new_id("wrk")
         self._held: set[tuple[str, int]] = set()

@@ -8,6 +8,7 @@ from sqlalchemy import or_, select, tuple_, update
 from mixus.core import dispatch, events
 from mixus.core.database import Database, Row, Transaction
 from mixus.core.dispatch import DEQUEUED, ENDED, EngineState
+from mixus.evals import foreign, silence
 from mixus.evals.lifecycle import Failure, Status
 from mixus.evals.progress import WORKER
 from mixus.evals.service import dispatch_segment
@@ -70,6 +71,7 @@ def sweep(database: Database, now: datetime, *, lease: timedelta = LEASE) -> int
     lost = [row for row in suspects if _is_lost(row, states, now - patience)]
     taken = [row for row in lost if _take_over(database, row, now)]
     free_places(database, now - patience)
+    silence.sweep(database, now)
     return len(taken)
 
 
@@ -89,9 +91,10 @@ def free_places(database: Database, before: datetime) -> None:
 
 def _suspects(tx: Transaction, silent_since: datetime, queued_since: datetime) -> Sequence[Row]:
     """The running ones first: a long queue is no sign of anything."""
+    ours = ~foreign.IS_EXTERNAL
     silent = (executions.c.status == Status.RUNNING) & (executions.c.leased_at <= silent_since)
     forgotten = (executions.c.status == Status.QUEUED) & (executions.c.since <= queued_since)
-    statement = select(*SUSPECT_COLUMNS).where(or_(silent, forgotten))
+    statement = select(*SUSPECT_COLUMNS).where(or_(silent, forgotten), ours)
     order = (executions.c.status != Status.RUNNING, executions.c.since)
     return tx.execute(statement.order_by(*order).limit(BATCH)).mappings().all()
 

@@ -8,14 +8,14 @@ from typing import Any
 from pydantic_ai.messages import ToolCallPart
 from sqlalchemy import select
 
-from mixus.agents import calls, conversation
+from mixus.agents import calls, conversation, planning
 from mixus.agents.calls import BadCall, Call
+from mixus.agents.catalog import Catalog
 from mixus.agents.conversation import Conversation
 from mixus.agents.gate import Board
-from mixus.agents.tools.registry import Registry
 from mixus.core.database import Row, Transaction
 from mixus.evals import effects, progress, queries
-from mixus.evals.lifecycle import STATE_FORMAT, Failure, Status
+from mixus.evals.lifecycle import STATE_FORMAT, Failure, Source, Status
 from mixus.evals.progress import Leg, LostSegment
 from mixus.evals.tables import executions
 from mixus.worker.bench import Failed
@@ -29,6 +29,7 @@ class State:
     board: Board
     conversation: Conversation
     calls: Sequence[Call | BadCall]
+    is_planning: bool = False
 
     def part(self, action_id: str) -> ToolCallPart:
         return next(part for part in self.conversation.open_calls if part.tool_call_id == action_id)
@@ -42,7 +43,7 @@ class State:
         return (int(self.row["timeout_ms"]) - self.agent_ms(now)) / 1000
 
 
-def read_state(tx: Transaction, leg: Leg, tools: Registry, known: Sequence[Row]) -> State:
+def read_state(tx: Transaction, leg: Leg, catalog: Catalog, known: Sequence[Row]) -> State:
     """Read what is new since `known`; raises LostSegment, StateUnreadable or Failed."""
     row = tx.execute(select(executions).where(executions.c.id == leg.execution_id)).mappings().one_or_none()
     if row is None or row["seq"] != leg.seq or row["status"] is not Status.RUNNING:
@@ -55,15 +56,21 @@ def read_state(tx: Transaction, leg: Leg, tools: Registry, known: Sequence[Row])
     journal = [*known, *progress.journal_after(tx, leg.execution_id, number)]
     intents = effects.of_execution(tx, leg.execution_id)
     talk = conversation.rebuild(journal, intents)
-    allowed = frozenset(row["tools"])
-    return State(
-        row=row,
-        journal=journal,
-        effects=intents,
-        board=_board(tx, row, intents),
-        conversation=talk,
-        calls=[calls.read(part, tools, allowed) for part in talk.open_calls],
-    )
+    board, is_planning = _board(tx, row, intents), catalog.plans(row["model"]) and not row["plan"]
+    if is_planning:
+        stages = {each["stage"] for each in board.checkpoints if each["source"] is Source.MANUAL}
+        asked = [planning.read(part, stages) for part in talk.open_calls]
+    else:
+        asked = [_read(part, catalog, row, intents.get(part.tool_call_id)) for part in talk.open_calls]
+    return State(row, journal, intents, board, talk, asked, is_planning)
+
+
+def _read(part: ToolCallPart, catalog: Catalog, row: Row, intent: Row | None) -> Call | BadCall:
+    """What was intended may have happened, and stays a call whatever has become of its tool."""
+    call = planning.again(part) or calls.read(part, catalog.tools, frozenset(row["tools"]))
+    if isinstance(call, BadCall) and intent is not None:
+        return calls.as_intended(part, intent["effect"]) or call
+    return call
 
 
 def _board(tx: Transaction, row: Row, intents: dict[str, Row]) -> Board:

@@ -1,31 +1,27 @@
 """One call of the model: its answer, tokens and cost go to the journal before anything follows from it."""
 
-import asyncio
-import logging
 from datetime import datetime
 from typing import Any
 
 import orjson
-from pydantic_ai.direct import model_request
-from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
-from pydantic_ai.tools import ToolDefinition
 
-from mixus.agents import conversation
+from mixus.agents import conversation, offering, planning
+from mixus.agents.calls import Call
 from mixus.agents.catalog import OFFLINE
 from mixus.agents.instructions import system_prompt
-from mixus.agents.models.rehearsal.plan import BeyondRehearsal
-from mixus.agents.tools.registry import Registry
+from mixus.agents.prompts import PLAN_REMINDER, REMINDER
+from mixus.agents.tools.registry import Tool
 from mixus.core.database import Row, Transaction
 from mixus.evals import progress
 from mixus.evals.lifecycle import Failure, Source
 from mixus.evals.progress import Leg
 from mixus.evals.transitions import Entry
+from mixus.worker import requesting, telemetry
 from mixus.worker.bench import Bench, Failed
+from mixus.worker.requesting import Question
 from mixus.worker.state import State
-
-logger = logging.getLogger(__name__)
 
 
 async def ask_model(bench: Bench, leg: Leg, state: State) -> None:
@@ -35,13 +31,33 @@ async def ask_model(bench: Bench, leg: Leg, state: State) -> None:
         return
     _check_limits(state)
     started = bench.now()
-    response = conversation.received(await _request(bench, state))
+    with telemetry.model_call(bench.tracer, state.row) as span:
+        response = conversation.received(await _request(bench, leg, state), bench.redact)
+        usage = _usage(bench, state, response)
+        telemetry.used(span, usage["inputTokens"], usage["outputTokens"])
     elapsed = bench.now() - started
-    entries = [_entry(state, response, int(elapsed.total_seconds() * 1000))]
-    if not conversation.text_of(response) and not _calls(response):
-        reminder = conversation.dump(conversation.reminded())
-        entries.append(Entry("reminder", {"reason": "neither a call nor a text"}, reminder))
-    await bench.write(_note, leg, entries, _counts(state, response))
+    entries = [_entry(state, response, usage, int(elapsed.total_seconds() * 1000))]
+    entries += _reminders(state, response)
+    await bench.write(_note, leg, entries, _counts(state, usage))
+
+
+async def take_plan(bench: Bench, leg: Leg, state: State, call: Call) -> None:
+    """Keep the plan where everybody sees it, before any of it is carried out."""
+    steps = planning.steps_of(call)
+    message = conversation.dump(conversation.answered(state.part(call.action_id), planning.NOTED))
+    await bench.write(progress.plan, leg, Entry("plan", {"steps": steps}, message), steps)
+
+
+def _reminders(state: State, response: ModelResponse) -> list[Entry]:
+    if _calls(response):
+        return []
+    if state.is_planning:
+        reason, sentence = "no plan", PLAN_REMINDER
+    elif not conversation.text_of(response):
+        reason, sentence = "neither a call nor a text", REMINDER
+    else:
+        return []
+    return [Entry("reminder", {"reason": reason}, conversation.dump(conversation.reminded(sentence)))]
 
 
 def _note(tx: Transaction, leg: Leg, entries: list[Entry], counts: dict[str, Any], now: datetime) -> None:
@@ -50,7 +66,8 @@ def _note(tx: Transaction, leg: Leg, entries: list[Entry], counts: dict[str, Any
 
 async def _write_prompt(bench: Bench, leg: Leg, state: State) -> None:
     manual = [row for row in state.board.checkpoints if row["source"] is Source.MANUAL]
-    system, task = system_prompt(manual), state.row["task_description"]
+    system = system_prompt(manual, plans=state.is_planning)
+    task = bench.redact(state.row["task_description"])
     message = conversation.dump(conversation.prompt(system, task))
     await bench.write(progress.note, leg, [Entry("prompt", {"system": system, "task": task}, message)])
 
@@ -61,8 +78,21 @@ def _check_limits(state: State) -> None:
         message = f"It took all of its {row['max_steps']} model calls; raise maxSteps or split the task."
         raise Failed(Failure.STEP_LIMIT, message)
     _check_budget(row)
+    _check_tokens(row)
+    if state.is_planning and state.conversation.bad_answers > planning.MAX_BAD_PLANS:
+        raise Failed(Failure.PLAN_REFUSED, "The model gave no plan that can be used; say the task otherwise.")
     if state.conversation.bad_answers > conversation.MAX_BAD_ANSWERS:
         raise _useless(state)
+
+
+def _check_tokens(row: Row) -> None:
+    limit = row["max_tokens"]
+    if limit is None or not row["steps"]:
+        return
+    if row["input_tokens"] is None:
+        raise Failed(Failure.TOKEN_LIMIT, "The provider told no usage, so its token limit cannot hold.")
+    if row["input_tokens"] + row["output_tokens"] >= limit:
+        raise Failed(Failure.TOKEN_LIMIT, f"It used its {limit} tokens; raise maxTokens or split the task.")
 
 
 def _useless(state: State) -> Failed:
@@ -82,44 +112,20 @@ def _check_budget(row: Row) -> None:
         raise Failed(Failure.COST_LIMIT, f"It spent its budget of ${budget:g}; raise maxCostUsd.")
 
 
-async def _request(bench: Bench, state: State) -> ModelResponse:
-    row = state.row
-    model = bench.catalog.model(row["model"], row["script"])
-    parameters = ModelRequestParameters(function_tools=_definitions(bench.catalog.tools, row["tools"]))
-    try:
-        async with asyncio.timeout(max(0.0, state.seconds_left(bench.now()))):
-            return await model_request(
-                model, state.conversation.messages, model_request_parameters=parameters
-            )
-    except TimeoutError as late:
-        raise Failed(Failure.TIME_LIMIT, "Its agent time ran out during a model call.") from late
-    except BeyondRehearsal as beyond:
-        raise Failed(Failure.BEYOND_REHEARSAL, str(beyond)) from beyond
-    except ModelHTTPError as refused:
-        message = (
-            f"The provider of {row['model']} answered {refused.status_code}; "
-            "look at its key, the model's name and its limits."
-        )
-        raise Failed(Failure.PROVIDER_ERROR, message) from refused
-    except Exception as broken:
-        # The library raises what it likes of a malformed answer, and its words may quote a secret.
-        logger.warning("%s: the call of %s failed: %s", row["id"], row["model"], type(broken).__name__)
-        message = f"The model {row['model']} could not be called, or its answer not read."
-        raise Failed(Failure.PROVIDER_ERROR, message) from broken
+async def _request(bench: Bench, leg: Leg, state: State) -> ModelResponse:
+    parameters = ModelRequestParameters(
+        function_tools=[offering.definition(tool) for tool in _offered(bench, state.row)]
+    )
+    return await requesting.request(bench, leg, state, Question(state.conversation.messages, parameters))
 
 
-def _definitions(registry: Registry, names: list[str]) -> list[ToolDefinition]:
-    return [
-        ToolDefinition(
-            name=tool.name,
-            description=tool.description,
-            parameters_json_schema=tool.arguments.model_json_schema(),
-        )
-        for tool in (registry[name] for name in names if name in registry)
-    ]
+def _offered(bench: Bench, row: Row) -> list[Tool]:
+    """The same at each step, so that a provider can keep what it has read."""
+    first = [planning.TOOL] if bench.catalog.plans(row["model"]) else []
+    return [*first, *(bench.catalog.tools[name] for name in row["tools"] if name in bench.catalog.tools)]
 
 
-def _entry(state: State, response: ModelResponse, duration_ms: int) -> Entry:
+def _entry(state: State, response: ModelResponse, usage: dict[str, Any], duration_ms: int) -> Entry:
     calls = [
         {"actionId": part.tool_call_id, "tool": part.tool_name, "arguments": _arguments(part)}
         for part in _calls(response)
@@ -129,7 +135,7 @@ def _entry(state: State, response: ModelResponse, duration_ms: int) -> Entry:
         "text": conversation.text_of(response),
         "calls": calls,
         "durationMs": duration_ms,
-        **_usage(state, response),
+        **usage,
     }
     return Entry("model-call", data, conversation.dump(response))
 
@@ -144,11 +150,10 @@ def _arguments(part: ToolCallPart) -> Any:
         return part.args
 
 
-def _counts(state: State, response: ModelResponse) -> dict[str, Any]:
-    usage = _usage(state, response)
+def _counts(state: State, usage: dict[str, Any]) -> dict[str, Any]:
     columns = {"inputTokens": "input_tokens", "outputTokens": "output_tokens", "costUsd": "cost_usd"}
     sums = {column: _sum(state, column, usage[name]) for name, column in columns.items()}
-    return {"steps": state.row["steps"] + 1, "takeovers": 0, **sums}
+    return {"steps": state.row["steps"] + 1, "takeovers": 0, "parks": 0, **sums}
 
 
 def _sum(state: State, column: str, added: float | None) -> float | None:
@@ -157,23 +162,15 @@ def _sum(state: State, column: str, added: float | None) -> float | None:
     return None if before is None or added is None else round(before + added, 12)
 
 
-def _usage(state: State, response: ModelResponse) -> dict[str, Any]:
-    usage = response.usage
-    if state.row["model"] in OFFLINE or not usage.has_values():
+def _usage(bench: Bench, state: State, response: ModelResponse) -> dict[str, Any]:
+    usage, name = response.usage, state.row["model"]
+    if name in OFFLINE or usage.unmeasured_requests or not usage.has_values():
         return {"inputTokens": None, "outputTokens": None, "costUsd": None}
     return {
         "inputTokens": usage.input_tokens,
         "outputTokens": usage.output_tokens,
-        "costUsd": _cost(response),
+        "costUsd": bench.catalog.rules.prices.cost(name, response),
     }
-
-
-def _cost(response: ModelResponse) -> float | None:
-    """In US dollars; None where no price is known."""
-    try:
-        return float(response.cost().total_price)
-    except (LookupError, ValueError):
-        return None
 
 
 def _calls(response: ModelResponse) -> list[ToolCallPart]:

@@ -87,6 +87,7 @@ def status(name: str, version: int = 1, **members: Any) -> dict[str, Any]:
         (status("completed"), 0),
         (status("completed", score={"passed": True}), 0),
         (status("completed", score={"passed": False}), 1),
+        (status("completed", score={"passed": None}), 0),
         (status("failed", error={"code": "step-limit", "message": "Too many."}), 1),
         (status("rejected"), 1),
         (status("cancelled"), 1),
@@ -145,6 +146,57 @@ def test_create_sends_what_the_options_say(
         "timeoutMs": 1000,
         "metadata": {"build": "7=8"},
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--expect", "contains=a=b"], {"type": "contains", "value": "a=b"}),
+        (["--expect", "number=7500.5"], {"type": "number", "value": 7500.5}),
+        (
+            ["--expect", "number=7500", "--tolerance", "0.5"],
+            {"type": "number", "value": 7500, "tolerance": 0.5},
+        ),
+        (["--expect", 'json={"a": 1}'], {"type": "json", "value": {"a": 1}}),
+        (["--expect", "judge=It is polite."], {"type": "judge", "value": "It is polite."}),
+    ],
+)
+def test_create_sends_what_is_expected(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", options: list[str], expected: dict[str, Any]
+) -> None:
+    server.on("POST", CREATE, reply(201, CREATED))
+    assert run("create", "Add it", *options).exit_code == 4
+    assert server.received[0].body == {"taskDescription": "Add it", "expectedOutcome": expected}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--expect", "7500"],
+        ["--expect", "contains="],
+        ["--expect", "sum=7500"],
+        ["--expect", "number=seven"],
+        ["--expect", "json={"],
+        ["--tolerance", "1"],
+        ["--expect", "number=1", "--tolerance", "-1"],
+    ],
+)
+def test_an_expectation_that_cannot_be_read_is_wrong_usage(
+    run: Run, server: "ScriptedServer", options: list[str]
+) -> None:
+    assert run("create", "Add it", *options).exit_code == 2
+    assert server.received == []
+
+
+@pytest.mark.parametrize(
+    ("passed", "shown"), [(True, "passed Right."), (False, "not passed Right."), (None, "unscored Right.")]
+)
+def test_the_status_shows_the_score(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", passed: object, shown: str
+) -> None:
+    answer = status("completed", score={"type": "number", "passed": passed, "detail": "Right."})
+    server.on("GET", STATUS, reply(body=answer))
+    assert column(run("status", "exe_1"), "score") == [shown]
 
 
 def test_a_description_comes_from_stdin_and_options_win_over_a_file(
@@ -255,6 +307,22 @@ def test_decide_shows_what_it_decides_and_uses_the_attempt_that_it_read(
     as_json = run("decide", "exe_1", "--hint", "Round it", "--json")
     assert json.loads(as_json.stdout)["checkpointId"] == "chk_1"
     assert server.received[-1].body == {"attempt": 3, "action": "hint", "hint": "Round it"}
+
+
+def test_an_edit_is_sent_with_the_approval(run: Run, server: "ScriptedServer", reply: "type[Reply]") -> None:
+    server.on("GET", STATUS, reply(body=status("awaiting-verification", checkpoints=[CHECKPOINT])))
+    server.on("POST", DECISION, reply(body=CHECKPOINT | {"status": "approved"}))
+    assert run("decide", "exe_1", "--approve", "--edit", 'act_1={"to": "bob"}').exit_code == 0
+    edited = [{"actionId": "act_1", "arguments": {"to": "bob"}}]
+    assert server.received[-1].body == {"attempt": 3, "action": "approve", "editedActions": edited}
+
+
+@pytest.mark.parametrize("edit", ["act_1", "act_1=", "act_1=[1]", '={"to": "bob"}', "act_1={"])
+def test_an_edit_that_cannot_be_read_is_refused_before_anything_is_sent(
+    run: Run, server: "ScriptedServer", edit: str
+) -> None:
+    assert run("decide", "exe_1", "--approve", "--edit", edit).exit_code == 2
+    assert server.received == []
 
 
 def test_decide_can_wait_for_what_comes_of_it(
@@ -572,6 +640,9 @@ def test_a_list_in_a_pipe_is_a_whole_line_each_with_local_times(
             {"action": "hint", "hint": "Round", "comment": "Why", "by": "ada", "via": "key"},
             ['hint "Round" by ada via key; comment: Why'],
         ),
+        ("judge", {"passed": True, "reason": "It says\nplease."}, ["passed: It says please."]),
+        ("judge", {"passed": False, "reason": "It shouts."}, ["not passed: It shouts."]),
+        ("judge", {"passed": None, "reason": "None."}, ["no verdict: None."]),
         ("completed", {"result": "7500"}, ["7500"]),
         ("failed", {"code": "step-limit", "message": "Too many."}, ["Too many. (step-limit)"]),
         ("cancelled", {"by": "ada"}, ["by ada"]),

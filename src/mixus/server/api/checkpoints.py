@@ -1,23 +1,26 @@
 """Checkpoints: the reviewer's queue, and his decision."""
 
-from typing import Annotated, Literal
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from fastapi import Query as QueryOf
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from mixus.agents.edits import revise
+from mixus.agents.tools.registry import Registry
 from mixus.core.database import Row
 from mixus.core.pages import Page
 from mixus.evals import queries
 from mixus.evals.decide import decide
 from mixus.evals.lifecycle import Decision
-from mixus.evals.tasks import Verdict
+from mixus.evals.tasks import Edits, Verdict
 from mixus.server.answers import Document, Json, page_of, success
 from mixus.server.api import documents
 from mixus.server.api.schemas import CheckpointPage, DecidedCheckpoint
-from mixus.server.deps import BARE, CheckpointId, ExecutionId, Managing, Reading
+from mixus.server.deps import BARE, CheckpointId, Deciding, ExecutionId, Reading
 from mixus.server.openapi import WITH_BODY, refusals
-from mixus.server.wire import Body, Limit, Query, text
+from mixus.server.wire import Body, Limit, Query, Wire, text
 
 LARGEST_ATTEMPT = 2**31 - 1
 
@@ -30,6 +33,13 @@ class QueueQuery(Query):
     cursor: str | None = None
 
 
+class EditedAction(Wire):
+    """The same tool with other arguments."""
+
+    action_id: Annotated[str, text(64)]
+    arguments: dict[str, Any]
+
+
 class DecisionFields(Body):
     """Bound to the attempt that the decider was shown."""
 
@@ -39,9 +49,22 @@ class DecisionFields(Body):
         None
     )
     comment: Annotated[str, text(4_000)] | None = None
+    edited_actions: (
+        Annotated[list[EditedAction], Field(max_length=50, description="With `approve` only.")] | None
+    ) = None
 
-    def verdict(self) -> Verdict:
-        return Verdict(self.attempt, self.action, self.hint, self.comment)
+    @field_validator("edited_actions")
+    @classmethod
+    def _names_each_once(cls, edited: list[EditedAction] | None) -> list[EditedAction] | None:
+        names = [each.action_id for each in edited or ()]
+        if len(set(names)) < len(names):
+            raise ValueError("Name each action once.")
+        return edited
+
+    def verdict(self, tools: Registry) -> Verdict:
+        arguments = {each.action_id: each.arguments for each in self.edited_actions or ()}
+        edits = Edits(arguments, partial(revise, tools)) if arguments else None
+        return Verdict(self.attempt, self.action, self.hint, self.comment, edits)
 
 
 @router.get("/checkpoints", response_model=CheckpointPage, responses=refusals(), summary="Your review queue")
@@ -59,10 +82,11 @@ def list_awaiting(call: Reading, query: Annotated[QueueQuery, QueryOf()]) -> Jso
     summary="Decide a checkpoint",
 )
 def decide_checkpoint(
-    call: Managing, execution_id: ExecutionId, checkpoint_id: CheckpointId, body: DecisionFields
+    call: Deciding, execution_id: ExecutionId, checkpoint_id: CheckpointId, body: DecisionFields
 ) -> Json:
     """By the assigned reviewer. Of rival decisions one wins; the others get 409 with its name and time."""
-    row = decide(call.tx, call.principal, execution_id, checkpoint_id, body.verdict(), call.now)
+    verdict = body.verdict(call.services.catalog.tools)
+    row = decide(call.tx, call.principal, execution_id, checkpoint_id, verdict, call.now)
     model = queries.model_of(call.tx, execution_id)
     return success(
         {

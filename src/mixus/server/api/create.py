@@ -1,16 +1,21 @@
 """POST /api/eval/create-task-agent: what a task may say, and what the client is told of its execution."""
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Request
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from mixus.accounts.service import find_by_email
+from mixus.agents.templates import catalogue
 from mixus.core.clock import shown
 from mixus.core.database import Row
+from mixus.core.errors import Invalid
 from mixus.evals import service
-from mixus.evals.lifecycle import TestMode
+from mixus.evals.lifecycle import Environment, TestMode
+from mixus.evals.scoring import Kind, Match
 from mixus.evals.tasks import NewCheckpoint, NewTask
 from mixus.server.answers import Document, Json
 from mixus.server.api.documents import REHEARSAL
@@ -26,7 +31,9 @@ LONGEST_NAME: Final = 200
 router = APIRouter(tags=["executions"])
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
+Description = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
 Metadata = dict[str, Any]
+EITHER: Final[Any] = [{"required": ["taskDescription"]}, {"required": ["template"]}]
 
 
 class CheckpointFields(Wire):
@@ -53,10 +60,25 @@ class ScriptItem(Wire):
         return self
 
 
+class ExpectedOutcome(Wire):
+    """What the answer is compared to; docs/reference/outcomes.md has the rules of each type."""
+
+    type: Annotated[Kind, Field(strict=False)]
+    value: Annotated[Any, Field(description="Text; for `number` a number; for `json` an object or a list.")]
+    tolerance: Annotated[float, Field(ge=0, description="With `number`; 0 when left out.")] | None = None
+    match: (
+        Annotated[Match, Field(strict=False, description="With `json`; `subset` when left out.")] | None
+    ) = None
+
+
 class CreateTask(Body):
     """Null is the same as left out."""
 
-    task_description: Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
+    model_config = ConfigDict(json_schema_extra={"anyOf": EITHER})
+
+    task_description: Description | None = None
+    template: Annotated[str, Field(json_schema_extra={"enum": list(catalogue.TEMPLATES)})] | None = None
+    parameters: dict[str, Any] | None = None
     task_name: Name | None = None
     checkpoints: Annotated[list[CheckpointFields], Field(max_length=50)] | None = None
     auto_detect_checkpoints: bool | None = None
@@ -65,10 +87,12 @@ class CreateTask(Body):
     model: Annotated[str, text(200)] | None = None
     script: Annotated[list[ScriptItem], Field(min_length=1, max_length=200)] | None = None
     review_result: bool | None = None
-    environment: Literal["sandbox"] | None = None
+    expected_outcome: ExpectedOutcome | None = None
+    environment: Annotated[Environment, Field(strict=False)] | None = None
     tools: Annotated[list[Annotated[str, text(200)]], Field(max_length=200)] | None = None
     max_steps: Annotated[int, Field(ge=1, le=500)] | None = None
     max_cost_usd: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     timeout_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] | None = None
     metadata: Metadata | None = None
 
@@ -84,29 +108,49 @@ class CreateTask(Body):
     def _is_small(cls, metadata: Metadata | None) -> Metadata | None:
         return small_metadata(metadata)
 
-    def task(self, default_model: str) -> NewTask:
-        """What the client chose; all else is as a task has it by itself."""
+    @model_validator(mode="after")
+    def _says_what_to_do(self) -> "CreateTask":
+        if self.task_description is None and self.template is None:
+            raise Invalid("Say what the agent must do, or name a template.", field="taskDescription")
+        if self.task_description is not None and self.template is not None:
+            raise Invalid("A template has a description of its own; leave one of them out.", field="template")
+        if self.parameters is not None and self.template is None:
+            raise Invalid("Parameters go with a template, and only with one.", field="parameters")
+        return self
+
+    def task(self, default_model: str, offered: Collection[str]) -> NewTask:
+        """What the client chose; all else is as the template, or a task by itself, has it."""
         checkpoints = [NewCheckpoint(**each.model_dump()) for each in self.checkpoints or ()]
         chosen: dict[str, Any] = {
+            "name": self.task_name,
+            "checkpoints": None if self.checkpoints is None else checkpoints,
             "test_mode": self.test_mode,
             "auto_detect": self.auto_detect_checkpoints,
             "review_result": self.review_result,
+            "expected_outcome": self.expected_outcome
+            and self.expected_outcome.model_dump(mode="json", exclude_none=True),
             "assigned_reviewer": self.assigned_reviewer,
+            "environment": self.environment,
             "script": self.script and [item.model_dump(exclude_none=True) for item in self.script],
             "tools": self.tools,
             "max_steps": self.max_steps,
             "max_cost_usd": self.max_cost_usd,
+            "max_tokens": self.max_tokens,
             "timeout_ms": self.timeout_ms,
             "metadata": self.metadata,
         }
-        return NewTask(
-            description=self.task_description,
-            name=self.task_name or first_line(self.task_description),
-            model=self.model or default_model,
-            checkpoints=checkpoints,
-            **{"auto_detect": not checkpoints}
-            | {name: value for name, value in chosen.items() if value is not None},
-        )
+        begun = self._begun(self.model or default_model, offered)
+        task = replace(begun, **{name: value for name, value in chosen.items() if value is not None})
+        catalogue.require_sandbox(task)
+        return task
+
+    def _begun(self, model: str, offered: Collection[str]) -> NewTask:
+        if self.template is None:
+            said = self.task_description or ""
+            return NewTask(said, first_line(said), model, auto_detect=not self.checkpoints)
+        if self.tools is None:
+            catalogue.require_tools(self.template, offered)
+        return catalogue.task(self.template, self.parameters or {}, model)
 
 
 def first_line(description: str) -> str:
@@ -132,7 +176,8 @@ def create_task_agent(call: Creating, body: CreateTask, idempotency_key: Idempot
     """The execution is queued when the answer is there; the same answer comes to the same Idempotency-Key."""
 
     def create() -> Document:
-        task = call.services.catalog.prepare(body.task(call.services.catalog.default_model))
+        catalog = call.services.catalog
+        task = catalog.prepare(body.task(catalog.default_model, catalog.tools))
         row = service.create_task(call.tx, call.principal, task, call.now, call.services.capacity)
         return created(call, row)
 

@@ -19,7 +19,6 @@ from mixus.evals.tables import checkpoints as checkpoint_table
 from mixus.server.answers import Document
 
 REHEARSAL: Final = "rehearsal"
-SANDBOX: Final = "sandbox"
 NOTHING_ASKED: Final = "no-effect-nobody-asked"
 # Whose time runs while an execution is in this status.
 BUCKET: Final[dict[str, str]] = {
@@ -50,7 +49,7 @@ def status_document(rows: Sequence[Row], now_ms: int) -> Document:
         "status": row["status"],
         "version": row["version"],
         "model": row["model"],
-        "environment": SANDBOX,
+        "environment": row["environment"],
         "createdAt": rfc3339(row["created_at"]),
         "startedAt": _moment(row["started_at"]),
         "finishedAt": _moment(row["finished_at"]),
@@ -62,6 +61,7 @@ def status_document(rows: Sequence[Row], now_ms: int) -> Document:
             "steps": row["steps"],
         },
         "result": row["result"],
+        "score": row["score"] and orjson.Fragment(row["score"]),
         "error": _error(row),
         "rehearsal": row["model"] == REHEARSAL,
         "notice": _notice(row, human["requested"]),
@@ -79,7 +79,7 @@ def summary(row: Row) -> Document:
         "status": row["status"],
         "version": row["version"],
         "model": row["model"],
-        "environment": SANDBOX,
+        "environment": row["environment"],
         "rehearsal": row["model"] == REHEARSAL,
         "assignedReviewer": row["assigned_reviewer"],
         "metadata": orjson.Fragment(row["metadata"]),
@@ -148,11 +148,12 @@ def human_verification(checkpoints: Iterable[Row]) -> Document:
     said: list[str] = []
     vias: list[str] = []
     waits: list[int] = []
-    asked = 0
+    asked = edited = 0
     for row in checkpoints:
         asked += row["requested_at"] is not None
         if row["decision"] is not None:
             said.append(row["decision"])
+            edited += _is_edited(row)
             vias.append(row["decided_via"])
             waits.append(row["decided_at"] - row["requested_at"])
         if row["hints"] != NO_JSON:
@@ -163,13 +164,19 @@ def human_verification(checkpoints: Iterable[Row]) -> Document:
     return {
         "requested": asked + said.count(Decision.HINT),
         "approved": said.count(Decision.APPROVE),
-        "edited": 0,
+        "edited": edited,
         "rejected": said.count(Decision.REJECT),
         "hints": said.count(Decision.HINT),
         "byKey": vias.count("key"),
         "medianResponseMs": int(median(waits)) if waits else None,
         "activeReviewMs": None,
     }
+
+
+def _is_edited(row: Row) -> bool:
+    """Approved in another form than was proposed; both are JSON as text."""
+    is_approved = row["decision"] == Decision.APPROVE
+    return bool(is_approved and row["effective_actions"] != row["proposed_actions"])
 
 
 def plain(row: Row) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from fastapi import Query as QueryOf
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from starlette.responses import Response
 
+from mixus.agents.templates.catalogue import seeds_of
 from mixus.core.clock import to_ms
 from mixus.core.pages import Page
 from mixus.evals import queries, service
@@ -127,7 +128,7 @@ def retry_execution(
     """From a final state only; the new execution names this one in `retryOf`."""
 
     def retry() -> Document:
-        row = service.retry(call.tx, call.principal, execution_id, call.now, call.services.capacity)
+        row = service.retry(call.tx, call.principal, execution_id, call.now, call.services.capacity, seeds_of)
         return created(call, row) | {"retryOf": execution_id}
 
     return once(call, idempotency_key, body, retry)

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
+from mixus.agents.tools import toolbox
 from mixus.core.database import Database, metadata
 from mixus.core.errors import Unavailable
 from mixus.server.answers import Json
@@ -41,6 +42,7 @@ def readiness(services: Served) -> Json:
     require_ready(services.database)
     missing = services.settings.missing_for_mail
     warnings = [f"No mail leaves: {' and '.join(missing)} not set."] if missing else []
+    warnings += toolbox.warnings(services.catalog.tools)
     return Json({"status": "ready", "warnings": warnings})
 
 

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, JsonValue
 
-from mixus.evals.lifecycle import CheckpointStatus, Effect, Source, Status, TestMode
+from mixus.evals.lifecycle import CheckpointStatus, Effect, Environment, Source, Status, TestMode
+from mixus.evals.scoring import Kind
 from mixus.server.wire import Timestamp, Wire
 
 
@@ -93,6 +94,16 @@ class TaskError(Answered):
     message: str | None
 
 
+class Score(Answered):
+    """How the answer compares to what was expected; `passed` is null where it could not be judged."""
+
+    type: Kind
+    passed: bool | None
+    value: JsonValue
+    expected: JsonValue
+    detail: str
+
+
 class Metrics(Answered):
     """Times add up exactly: durationMs = queuedMs + agentMs + waitingMs. Null is unknown, not zero."""
 
@@ -130,7 +141,7 @@ class Execution(Answered):
     status: Status
     version: int
     model: str
-    environment: Literal["sandbox"]
+    environment: Environment
     rehearsal: bool
     assigned_reviewer: str
     metadata: dict[str, JsonValue]
@@ -157,7 +168,7 @@ class StatusDocument(Succeeded):
     status: Status
     version: int
     model: str
-    environment: Literal["sandbox"]
+    environment: Environment
     created_at: Timestamp
     started_at: Timestamp | None
     finished_at: Timestamp | None
@@ -165,6 +176,7 @@ class StatusDocument(Succeeded):
     checkpoints: list[Checkpoint]
     progress: Progress
     result: str | None
+    score: Score | None
     error: TaskError | None
     rehearsal: bool
     notice: Literal["no-effect-nobody-asked"] | None
@@ -202,3 +214,59 @@ class TracePage(Succeeded):
     items: list[TraceEntry]
     next_cursor: str | None
     rehearsal: bool
+
+
+class TemplateParameter(Answered):
+    """As JSON Schema says it; null where there is no bound."""
+
+    name: str
+    description: str
+    type: Literal["number", "integer", "string"]
+    format: Literal["email"] | None
+    default: JsonValue
+    minimum: float | None
+    maximum: float | None
+    multiple_of: float | None
+    max_length: int | None
+    enum: list[str] | None
+
+
+class TemplateCheckpoint(Answered):
+    stage: str
+    description: str
+    verification_question: str | None
+
+
+class TemplateOutcome(Answered):
+    """What the score is held against, computed for the defaults."""
+
+    type: str
+    value: JsonValue
+    tolerance: float | None
+
+
+class TemplateRehearsal(Answered):
+    """Whether the model `rehearsal` does all of it with the right result, and what it does at most."""
+
+    whole: bool
+    note: str
+
+
+class Template(Answered):
+    """A ready task; what depends on its parameters is shown with their defaults."""
+
+    name: str
+    title: str
+    description: str
+    parameters: list[TemplateParameter]
+    checkpoints: list[TemplateCheckpoint]
+    auto_detect_checkpoints: bool
+    tools: list[str]
+    missing_tools: list[str]
+    expected_outcome: TemplateOutcome
+    rehearsal: TemplateRehearsal
+
+
+class TemplatePage(Succeeded):
+    items: list[Template]
+    next_cursor: str | None

@@ -1,0 +1,221 @@
+"""Arguments that another program's JSON Schema describes: checked with it, and passed on as they came.
+
+The schema is foreign: it may be huge, refer to itself or to the network, or take for ever to evaluate. So its
+size, its depth and the work of one check are limited, nothing is fetched, and regular expressions are left to
+the server, which checks its arguments anyway.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import cache
+from itertools import islice
+from typing import Any, ClassVar, Final
+
+import orjson
+from jsonschema import FormatChecker  # type: ignore[import-untyped]  # it ships no types
+from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
+from jsonschema.validators import (  # type: ignore[import-untyped]
+    Draft202012Validator,
+    extend,
+    validator_for,
+)
+from pydantic import ConfigDict, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+from referencing import Registry
+
+from mixus.agents.tools.registry import Arguments
+
+MOST_BYTES: Final = 32 * 1024
+MOST_DEPTH: Final = 40
+MOST_WORK: Final = 20_000
+MOST_PROBLEMS: Final = 5
+MOST_CHARACTERS: Final = 200
+
+REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
+# They take a regular expression of the server's, and Python's may run for hours.
+LEFT_TO_THE_SERVER: Final = (
+    "pattern",
+    "patternProperties",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "format",
+)
+NO_FORMATS: Final = FormatChecker(formats=())
+
+_work: ContextVar[list[int]] = ContextVar("work")
+
+
+class SchemaRefused(ValueError):
+    """The schema cannot be used; the text is one sentence, without a word of the schema."""
+
+
+class Passed(Arguments):
+    """Any members, if the schema allows them; what is dumped is what came, for the digest and the call."""
+
+    model_config = ConfigDict(extra="allow")
+
+    schema_shown: ClassVar[dict[str, Any]] = {"type": "object"}
+    checker: ClassVar[Any] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fits(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        problems = [*_problems_of_numbers(value)] or _problems(cls.checker, value)
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems)
+        return value
+
+    @classmethod
+    def model_json_schema(cls, *_arguments: Any, **_named: Any) -> dict[str, Any]:
+        return cls.schema_shown
+
+
+def arguments_of(schema: dict[str, Any], clean: Callable[[str], str]) -> type[Passed]:
+    """A type for arguments of this schema; `clean` is for its descriptions. Raises SchemaRefused."""
+    _require_bounded(schema)
+    if schema.get("type") != "object":
+        raise SchemaRefused("its input schema is not of type object")
+    _require_local(schema)
+    return type("Passed", (Passed,), {"schema_shown": _shown(schema, clean), "checker": _checker(schema)})
+
+
+def _checker(schema: dict[str, Any]) -> Any:
+    try:
+        draft = validator_for(schema, default=Draft202012Validator)
+        draft.check_schema(schema, format_checker=NO_FORMATS)
+    except SchemaError:
+        raise SchemaRefused("its input schema is no valid JSON Schema") from None
+    except Exception:  # noqa: BLE001 - the library raises what it likes of a schema made to break it
+        raise SchemaRefused("its input schema cannot be read") from None
+    # Where a part names its draft, the library goes on with its own validator, which counts nothing.
+    unnamed = {key: value for key, value in schema.items() if key != "$schema"}
+    return _counted(draft)(unnamed, registry=Registry())
+
+
+def _require_bounded(schema: dict[str, Any]) -> None:
+    try:
+        size = len(orjson.dumps(schema))
+    except (TypeError, RecursionError):
+        raise SchemaRefused("its input schema cannot be written as JSON") from None
+    if size > MOST_BYTES:
+        raise SchemaRefused(f"its input schema is larger than {MOST_BYTES // 1024} KiB")
+    level: list[Any] = [schema]
+    for _ in range(MOST_DEPTH):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return
+    raise SchemaRefused(f"its input schema is deeper than {MOST_DEPTH} levels")
+
+
+def _require_local(schema: dict[str, Any]) -> None:
+    """Refused rather than left unresolved: a part of it that nobody can read says nothing."""
+    level: list[Any] = [schema]
+    while level:
+        if any(_leads_elsewhere(node, is_root=node is schema) for node in level):
+            raise SchemaRefused("its input schema refers to another document")
+        level = [child for node in level for child in _children(node)]
+
+
+def _leads_elsewhere(node: Any, *, is_root: bool) -> bool:
+    if not isinstance(node, dict):
+        return False
+    references = [node.get(name) for name in REFERENCES]
+    is_another = isinstance(node.get("$schema"), str) and not is_root
+    return is_another or any(isinstance(text, str) and not text.startswith("#") for text in references)
+
+
+def _children(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict):
+        yield from node.values()
+    elif isinstance(node, list):
+        yield from node
+
+
+def _shown(node: Any, clean: Callable[[str], str]) -> Any:
+    """The schema as a model sees it: its words are a stranger's."""
+    if isinstance(node, dict):
+        return {
+            key: clean(value)
+            if key in {"description", "title", "$comment"} and isinstance(value, str)
+            else _shown(value, clean)
+            for key, value in node.items()
+        }
+    return [_shown(item, clean) for item in node] if isinstance(node, list) else node
+
+
+@cache
+def _counted(draft: Any) -> Any:
+    """A draft's validator, with its work counted and its regular expressions left out."""
+    keywords = {name: _count(rule) for name, rule in draft.VALIDATORS.items()}
+    keywords |= dict.fromkeys(LEFT_TO_THE_SERVER, _nothing)
+    if "additionalProperties" in keywords:
+        keywords["additionalProperties"] = _unless_patterns(keywords["additionalProperties"])
+    return extend(draft, keywords)
+
+
+class _TooMuchWork(Exception):
+    pass
+
+
+Rule = Callable[[Any, Any, Any, Mapping[str, Any]], Iterator[Any] | None]
+
+
+def _count(rule: Rule) -> Rule:
+    """References that fan out are short to write and take for ever to follow."""
+
+    def counted(validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
+        left = _work.get()
+        left[0] -= 1
+        if left[0] < 0:
+            raise _TooMuchWork
+        yield from rule(validator, value, instance, schema) or ()
+
+    return counted
+
+
+def _nothing(_validator: Any, _value: Any, _instance: Any, _schema: Mapping[str, Any]) -> Iterator[Any]:
+    yield from ()
+
+
+def _unless_patterns(rule: Rule) -> Rule:
+    """Which properties are additional depends on the patterns, where there are any."""
+
+    def ruled(validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
+        if "patternProperties" not in schema:
+            yield from rule(validator, value, instance, schema) or ()
+
+    return ruled
+
+
+def _problems(checker: Any, arguments: dict[str, Any]) -> list[InitErrorDetails]:
+    if checker is None:
+        return []
+    _work.set([MOST_WORK])
+    try:
+        errors = list(islice(checker.iter_errors(arguments), MOST_PROBLEMS))
+    except Exception:  # noqa: BLE001 - too much work, a loop of references, or a schema made to break the library
+        return [_problem((), "they cannot be checked against the schema of this tool")]
+    return [_problem(tuple(error.absolute_path), str(error.message)) for error in errors]
+
+
+def _problems_of_numbers(node: Any, place: tuple[str | int, ...] = ()) -> Iterator[InitErrorDetails]:
+    """What JSON in a row cannot hold would be shown to the reviewer as something else."""
+    if isinstance(node, float) and not math.isfinite(node):
+        yield _problem(place, "must be a finite number")
+    elif isinstance(node, int) and not -(2**63) <= node < 2**64:
+        yield _problem(place, "must be a number of at most 64 bits")
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _problems_of_numbers(value, (*place, str(key)))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _problems_of_numbers(value, (*place, index))
+
+
+def _problem(place: tuple[str | int, ...], message: str) -> InitErrorDetails:
+    """Its text is data, and no template: braces in it stay braces."""
+    kind = PydanticCustomError("schema", "{problem}", {"problem": message[:MOST_CHARACTERS]})
+    return InitErrorDetails(type=kind, loc=place, input=None)

@@ -1,0 +1,234 @@
+"""Executions whose agent runs in a process of the caller's: begin, note, ask, end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import func, or_, select
+
+from mixus.accounts import service as accounts_service
+from mixus.accounts.principal import Principal, Scope
+from mixus.core.database import Row, Transaction
+from mixus.core.errors import Invalid
+from mixus.core.ids import new_id
+from mixus.evals import access, external_asking, progress, scoring, service
+from mixus.evals.capacity import CAPACITY, Capacity
+from mixus.evals.digests import digest
+from mixus.evals.errors import (
+    DecisionAwaited,
+    ExecutionFinished,
+    NotExternal,
+    ResultChanged,
+    TakenOver,
+    WaitingFull,
+)
+from mixus.evals.external_asking import Asked, board_of, leg_of
+from mixus.evals.foreign import IS_EXTERNAL, is_external
+from mixus.evals.lifecycle import FINAL, CheckpointStatus, Environment, Failure, Status, TestMode
+from mixus.evals.tables import executions
+from mixus.evals.tasks import NewCheckpoint, NewTask
+from mixus.evals.transitions import Entry, Move, apply
+
+RESULT: Final = "result"
+SUMS: Final = ("input_tokens", "output_tokens", "cost_usd")
+
+
+@dataclass(frozen=True)
+class Process:
+    """Who says that it is at work on an execution. The id fences: taking over gives a new one."""
+
+    execution_id: str
+    worker_id: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the agent tells of itself. With tokens or cost, None being unknown, it is a call of a model."""
+
+    name: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    duration_ms: int | None = None
+    model_call: Mapping[str, float | None] | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """`checkpoint_id` is what it waits for; without one it went on, or ended."""
+
+    status: Status
+    checkpoint_id: str | None = None
+    attempt: int | None = None
+
+
+def create(
+    tx: Transaction,
+    principal: Principal,
+    task: NewTask,
+    now: datetime,
+    capacity: Capacity = CAPACITY,
+    *,
+    may_go_unverified: bool = False,
+) -> Row:
+    """Make the execution; it runs at once, because its process is the one that calls."""
+    principal.require(Scope.CREATE)
+    service.require_live(principal, task.environment)
+    is_unverified = task.test_mode is TestMode.WITHOUT_VERIFICATION
+    if task.environment is Environment.LIVE and is_unverified and not may_go_unverified:
+        raise Invalid("This server does nothing live without verification.", field="testMode")
+    _require_scorable(task)
+    _require_room(tx, principal.user_id, capacity)
+    row = service.write_down(tx, principal, task, now)
+    return _claim(tx, {**row, "worker_id": new_id("wrk")}, now)
+
+
+def note_step(tx: Transaction, principal: Principal, caller: Process, step: Step, now: datetime) -> None:
+    """Also a sign of life. It may come while another part of the agent waits for a reviewer."""
+    row = _held(tx, principal, caller)
+    if row["status"] is Status.QUEUED:
+        row = _claim(tx, row, now)
+    data = {"name": step.name, "data": step.data, "error": step.error, "durationMs": step.duration_ms}
+    values: dict[str, Any] = {"leased_at": now}
+    if step.error is not None:
+        values["errors"] = executions.c.errors + 1
+    if step.model_call is not None:
+        values |= {"steps": row["steps"] + 1, **_sums(row, step.model_call)}
+        data |= {"modelCall": step.model_call}
+    apply(tx, Move(row["id"], [Entry("step", data)], values=values), now)
+
+
+def checkpoint(
+    tx: Transaction, principal: Principal, caller: Process, stage: str, work: str, now: datetime
+) -> Waiting:
+    """The agent asks for a reviewer. Where none is left to ask and nothing is detected, it goes on."""
+    row = running(tx, principal, caller, now)
+    board = board_of(tx, row)
+    wanted = board.when_asked()
+    if wanted is None:
+        return Waiting(Status.RUNNING)
+    spec = NewCheckpoint(stage, "The agent asks for its work to be verified.", external_asking.IS_RIGHT)
+    checkpoint_id = external_asking.ask(tx, board, wanted, Asked(spec, work), now)
+    return _waiting(checkpoint_id, None if wanted.row is None else wanted.row)
+
+
+def finish(tx: Transaction, principal: Principal, caller: Process, answer: str, now: datetime) -> Waiting:
+    """Give the final answer: completed, or held until what is still undecided was decided on it."""
+    row = _held_or_ended(tx, principal, caller)
+    if row["status"] is Status.COMPLETED and row["result"] == answer:
+        return Waiting(Status.COMPLETED)
+    row = resumed(tx, unfinished(row), now)
+    board = board_of(tx, row)
+    fingerprint = digest(RESULT, {RESULT: answer})
+    for each in board.checkpoints:
+        if (
+            each["status"] is CheckpointStatus.APPROVED
+            and each["digests"].get(RESULT, fingerprint) != fingerprint
+        ):
+            raise ResultChanged("A reviewer approved another answer; finish with that one.")
+    spec = NewCheckpoint("answer", "The agent's answer, after a hint.", external_asking.IS_RIGHT)
+    while (wanted := board.before_end()) is not None:
+        asked = Asked(spec, answer, digests={RESULT: fingerprint})
+        checkpoint_id = external_asking.ask(tx, board, wanted, asked, now)
+        if checkpoint_id is not None:
+            return _waiting(checkpoint_id, wanted.row)
+        board = board_of(tx, row)
+    expected = row["expected_outcome"]
+    score = None if expected is None else scoring.score(expected, answer).shown()
+    progress.complete(tx, leg_of(row), answer, now, score=score)
+    return Waiting(Status.COMPLETED)
+
+
+def fail(tx: Transaction, principal: Principal, caller: Process, message: str, now: datetime) -> Waiting:
+    """The agent gives up."""
+    row = running(tx, principal, caller, now)
+    progress.fail(tx, leg_of(row), Failure.AGENT_ERROR, message, now)
+    return Waiting(Status.FAILED)
+
+
+def running(tx: Transaction, principal: Principal, caller: Process, now: datetime) -> Row:
+    """The execution, held, and running in the calling process."""
+    return resumed(tx, _held(tx, principal, caller), now)
+
+
+def resumed(tx: Transaction, row: Row, now: datetime) -> Row:
+    """A decision puts it into the queue; its own process takes it out, as a worker would."""
+    if row["status"] is Status.AWAITING:
+        raise DecisionAwaited("This execution waits for its reviewer; wait for the decision, then ask again.")
+    return _claim(tx, row, now) if row["status"] is Status.QUEUED else row
+
+
+def foreign(row: Row) -> Row:
+    if not is_external(row):
+        raise NotExternal("A worker of this server runs this execution; a process outside cannot.")
+    return row
+
+
+def unfinished(row: Row) -> Row:
+    if row["status"] in FINAL:
+        raise ExecutionFinished(
+            f"This execution is {row['status']}: nothing more can be done in it.",
+            executionStatus=row["status"].value,
+        )
+    return row
+
+
+def read(tx: Transaction, execution_id: str) -> Row:
+    return tx.execute(select(executions).where(executions.c.id == execution_id)).mappings().one()
+
+
+def _held(tx: Transaction, principal: Principal, caller: Process) -> Row:
+    return unfinished(_held_or_ended(tx, principal, caller))
+
+
+def _held_or_ended(tx: Transaction, principal: Principal, caller: Process) -> Row:
+    principal.require(Scope.CREATE)
+    row = foreign(access.owned(tx, principal, caller.execution_id))
+    service.require_live(principal, row["environment"])
+    if row["status"] not in FINAL and row["worker_id"] != caller.worker_id:
+        raise TakenOver("Another process has taken this execution over; stop here.")
+    return row
+
+
+def _claim(tx: Transaction, row: Row, now: datetime) -> Row:
+    after = progress.claim(tx, leg_of(row), now)
+    if after is None:
+        raise RuntimeError("an execution that is held was changed by somebody else")
+    return after
+
+
+def _waiting(checkpoint_id: str | None, row: Row | None) -> Waiting:
+    if checkpoint_id is None:
+        return Waiting(Status.RUNNING)
+    return Waiting(Status.AWAITING, checkpoint_id, 1 if row is None else row["attempt"])
+
+
+def _sums(row: Row, added: Mapping[str, float | None]) -> dict[str, Any]:
+    """Once unknown, a sum stays unknown: half a bill is no bill."""
+    before = {name: row[name] if row["steps"] else 0 for name in SUMS}
+    return {name: _sum(before[name], added.get(name)) for name in SUMS}
+
+
+def _sum(before: float | None, added: float | None) -> float | None:
+    return None if before is None or added is None else round(before + added, 12)
+
+
+def _require_scorable(task: NewTask) -> None:
+    if task.expected_outcome is None:
+        return
+    scoring.require_scorable(task.expected_outcome)
+    if scoring.is_judged(task.expected_outcome):
+        raise Invalid("No model judges an agent outside; choose another type.", field="expectedOutcome.type")
+
+
+def _require_room(tx: Transaction, user_id: str, capacity: Capacity) -> None:
+    """They take no place of a worker; each of them may come to wait for a human, so they count there."""
+    accounts_service.locked(tx, user_id)
+    at_work = IS_EXTERNAL & executions.c.status.in_([Status.RUNNING, Status.QUEUED])
+    waiting = executions.c.status == Status.AWAITING
+    statement = select(func.count()).where(executions.c.user_id == user_id, or_(waiting, at_work))
+    if int(tx.execute(statement).scalar_one()) >= capacity.waiting:
+        raise WaitingFull(
+            f"{capacity.waiting} executions wait for a human or run outside, which is the most; "
+            "have some decided, or end some."
+        )

@@ -1,0 +1,36 @@
+"""Executions whose agent runs in the caller's own process: what is different about them, as pure rules."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement
+
+from mixus.core.database import Row
+from mixus.evals.digests import digest
+from mixus.evals.tables import executions
+from mixus.evals.tasks import Effective, Verdict
+
+# No provider has this name, so that no task can take it by itself.
+PREFIX: Final = "external:"
+IS_EXTERNAL: Final[ColumnElement[bool]] = executions.c.model.startswith(PREFIX)
+
+
+def model_of(agent: str) -> str:
+    return PREFIX + agent
+
+
+def is_external(execution: Row) -> bool:
+    return str(execution["model"]).startswith(PREFIX)
+
+
+def by_its_rules(execution: Row, verdict: Verdict) -> Verdict:
+    """The verdict, with edits checked as its tools allow: of foreign ones only the name is known."""
+    if verdict.edits is None or not is_external(execution):
+        return verdict
+    return replace(verdict, edits=replace(verdict.edits, revise=_revise))
+
+
+def _revise(action: Mapping[str, Any], arguments: Mapping[str, Any]) -> Effective:
+    revised = {**action, "arguments": dict(arguments)}
+    return Effective(revised, digest(str(action["tool"]), revised["arguments"]))

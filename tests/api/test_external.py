@@ -1,0 +1,573 @@
+"""Executions whose agent runs in a process of the caller's, over HTTP."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from api.factories import Caller, Team
+from httpx2 import Response
+
+from mixus.accounts.principal import Role, Scope
+from mixus.core.clock import utc_now
+from mixus.core.database import Database
+from mixus.evals import silence
+from mixus.evals.digests import digest
+from mixus.worker import leases
+
+ROOT = "/api/eval/external-executions"
+TASK = {"taskDescription": "Refund order 7.", "agent": "refunds"}
+REFUND = {"tool": "refund", "effect": "purchase", "arguments": {"order": 7, "amount": 40}}
+CHECK = [{"stage": "amount", "description": "Check it.", "verificationQuestion": "Is it $40?"}]
+
+
+@dataclass
+class Agent:
+    """A process outside, at work on one execution."""
+
+    caller: Caller
+    id: str
+    worker_id: str
+
+    def post(self, path: str, **fields: Any) -> Response:
+        return self.caller("POST", f"{ROOT}/{self.id}/{path}", json={"workerId": self.worker_id, **fields})
+
+    def propose(self, **fields: Any) -> dict[str, Any]:
+        response = self.post("effects", **{**REFUND, **fields})
+        assert response.status_code == 201, response.text
+        document: dict[str, Any] = response.json()
+        return document
+
+    def start(self, action_id: str, arguments: Any = REFUND["arguments"], **fields: Any) -> Response:
+        return self.post(f"effects/{action_id}/start", arguments=arguments, **fields)
+
+    def conclude(self, action_id: str, **fields: Any) -> Response:
+        return self.caller("POST", f"{ROOT}/{self.id}/effects/{action_id}/result", json=fields)
+
+    def finish(self, result: str = "Done.") -> Response:
+        return self.post("finish", result=result)
+
+    def status(self) -> dict[str, Any]:
+        return self.caller.status(self.id)
+
+    def decide(self, **fields: Any) -> Response:
+        waiting = next(each for each in self.status()["checkpoints"] if each["status"] == "awaiting")
+        return self.caller.decide(
+            self.id, waiting["checkpointId"], **{"attempt": waiting["attempt"], **fields}
+        )
+
+    def kinds(self) -> list[str]:
+        items = self.caller("GET", f"/api/eval/executions/{self.id}/trace").json()["items"]
+        return [item["kind"] for item in items]
+
+
+Begin = Callable[..., Agent]
+
+
+@pytest.fixture
+def live(database: Database) -> Callable[[Caller], None]:
+    def allow(caller: Caller) -> None:
+        with database.engine.begin() as connection:
+            connection.exec_driver_sql("update keys set allow_live = true")
+
+    return allow
+
+
+@pytest.fixture
+def begin(ada: Caller) -> Begin:
+    def begin(**fields: Any) -> Agent:
+        response = ada("POST", ROOT, json={**TASK, **fields})
+        assert response.status_code == 201, response.text
+        return Agent(ada, response.json()["executionId"], response.json()["workerId"])
+
+    return begin
+
+
+def code_of(response: Response) -> tuple[int, str]:
+    return response.status_code, response.json()["code"]
+
+
+def test_it_runs_at_once_and_is_named_after_its_agent(begin: Begin) -> None:
+    status = begin().status()
+    assert (status["status"], status["model"], status["rehearsal"]) == ("running", "external:refunds", False)
+    assert status["startedAt"] == status["createdAt"]
+
+
+def test_an_effect_waits_is_approved_is_begun_once_and_is_recorded_in_the_sandbox(begin: Begin) -> None:
+    agent = begin()
+    agent.post("steps", name="look up", data={"paid": 40}, durationMs=3)
+    proposed = agent.propose()
+    assert proposed["state"] == "awaiting"
+    status = agent.status()
+    assert status["status"] == "awaiting-verification"
+    shown = status["checkpoints"][0]
+    assert shown["proposedActions"] == [{"actionId": proposed["actionId"], **REFUND}]
+    assert (shown["source"], shown["checkpointId"]) == ("auto", proposed["checkpointId"])
+    assert shown["work"] == 'look up: {"paid": 40}'
+    assert code_of(agent.start(proposed["actionId"])) == (409, "decision-awaited")
+    assert agent.decide().status_code == 200
+    assert agent.status()["status"] == "queued"
+    started = agent.start(proposed["actionId"]).json()
+    assert (started["state"], started["result"]["status"]) == ("done", "recorded")
+    assert agent.status()["status"] == "running"
+    assert code_of(agent.start(proposed["actionId"])) == (409, "effect-started")
+    assert agent.finish().json()["status"] == "completed"
+    done = agent.status()
+    assert (done["status"], done["result"], done["notice"]) == ("completed", "Done.", None)
+    times = done["metrics"]
+    assert times["durationMs"] == times["queuedMs"] + times["agentMs"] + times["waitingMs"]
+    assert times["toolCalls"] == 1
+
+
+def test_a_sandbox_keeps_the_record_that_the_process_gives(begin: Begin) -> None:
+    agent = begin()
+    action_id = agent.propose()["actionId"]
+    agent.decide()
+    assert agent.start(action_id, record={"refunded": 40}).json()["result"] == {"refunded": 40}
+
+
+def test_other_arguments_than_the_approved_ones_are_refused(begin: Begin) -> None:
+    agent = begin()
+    action_id = agent.propose()["actionId"]
+    agent.decide()
+    assert code_of(agent.start(action_id, {"order": 7, "amount": 4000})) == (409, "arguments-changed")
+    assert agent.start(action_id).status_code == 201
+
+
+def test_an_edit_releases_the_edited_arguments_and_no_others(begin: Begin) -> None:
+    agent = begin()
+    action_id = agent.propose()["actionId"]
+    edited = {"order": 7, "amount": 35}
+    answer = agent.decide(editedActions=[{"actionId": action_id, "arguments": edited}])
+    assert answer.json()["effectiveActions"][0]["arguments"] == edited
+    assert code_of(agent.start(action_id)) == (409, "arguments-changed")
+    assert agent.start(action_id, edited).status_code == 201
+    assert agent.status()["humanVerification"]["edited"] == 1
+
+
+def test_a_rejection_ends_it_and_nothing_more_is_accepted(begin: Begin) -> None:
+    agent = begin()
+    action_id = agent.propose()["actionId"]
+    agent.decide(action="reject")
+    assert agent.status()["status"] == "rejected"
+    for response in (agent.start(action_id), agent.post("steps", name="on"), agent.finish()):
+        assert code_of(response) == (409, "execution-finished")
+
+
+def test_a_hint_drops_what_was_held_and_the_next_proposal_is_another_attempt(begin: Begin) -> None:
+    agent = begin()
+    first = agent.propose()
+    agent.decide(action="hint", hint="35 is enough")
+    assert code_of(agent.start(first["actionId"])) == (409, "effect-not-released")
+    second = agent.propose(arguments={"order": 7, "amount": 35})
+    assert (second["checkpointId"], second["attempt"]) == (first["checkpointId"], 2)
+    agent.decide()
+    assert code_of(agent.start(first["actionId"])) == (409, "effect-not-released")
+    assert agent.start(second["actionId"], {"order": 7, "amount": 35}).status_code == 201
+
+
+def test_a_sixth_hint_is_refused(begin: Begin) -> None:
+    agent = begin()
+    for _ in range(5):
+        agent.propose()
+        assert agent.decide(action="hint", hint="again").status_code == 200
+    agent.propose()
+    assert code_of(agent.decide(action="hint", hint="again")) == (409, "hint-limit")
+
+
+def test_a_second_proposal_waits_until_the_first_is_decided(begin: Begin) -> None:
+    agent = begin()
+    agent.propose()
+    assert code_of(agent.post("effects", **REFUND)) == (409, "decision-awaited")
+    assert agent.post("steps", name="meanwhile").status_code == 201
+    assert agent.status()["status"] == "awaiting-verification"
+
+
+def test_an_approval_serves_one_call_only(begin: Begin) -> None:
+    agent = begin()
+    agent.propose()
+    agent.decide()
+    assert agent.propose()["state"] == "awaiting"
+
+
+def test_the_baseline_goes_on_at_once_and_records_the_pause(begin: Begin) -> None:
+    agent = begin(testMode="without-verification", checkpoints=CHECK, autoDetectCheckpoints=True)
+    first, second = agent.propose(), agent.propose()
+    assert (first["state"], second["state"]) == ("released", "released")
+    assert agent.start(first["actionId"]).status_code == 201
+    assert agent.finish().json()["status"] == "completed"
+    checkpoints = agent.status()["checkpoints"]
+    assert [(each["source"], each["status"]) for each in checkpoints] == [
+        ("manual", "skipped"),
+        ("auto", "skipped"),
+    ]
+    assert all(each["proposedActions"] for each in checkpoints)
+
+
+def test_declared_checkpoints_hold_effects_and_the_answer_in_order(begin: Begin) -> None:
+    two = [*CHECK, {"stage": "answer", "description": "The answer."}]
+    agent = begin(checkpoints=two, reviewResult=True)
+    action_id = agent.propose()["actionId"]
+    agent.decide()
+    assert agent.start(action_id).status_code == 201
+    for stage in ("answer", "result"):
+        held = agent.finish().json()
+        assert held["status"] == "awaiting-verification"
+        waiting = next(each for each in agent.status()["checkpoints"] if each["status"] == "awaiting")
+        assert (waiting["stage"], waiting["work"]) == (stage, "Done.")
+        agent.decide()
+    assert agent.finish().json()["status"] == "completed"
+
+
+def test_without_detection_effects_run_freely_after_the_last_declared_checkpoint(begin: Begin) -> None:
+    agent = begin(checkpoints=CHECK)
+    agent.propose()
+    agent.decide()
+    free = agent.propose(arguments={"order": 8})
+    assert (free["state"], free["checkpointId"]) == ("released", None)
+    assert code_of(agent.start(free["actionId"], {"order": 9})) == (409, "arguments-changed")
+    assert agent.start(free["actionId"], {"order": 8}).status_code == 201
+    assert code_of(agent.start(free["actionId"], {"order": 8})) == (409, "effect-started")
+
+
+def test_the_answer_that_was_approved_is_the_one_that_can_be_given(begin: Begin) -> None:
+    agent = begin(checkpoints=CHECK)
+    agent.finish("40")
+    agent.decide()
+    assert code_of(agent.finish("4000")) == (409, "result-changed")
+    assert agent.finish("40").json()["status"] == "completed"
+    assert agent.finish("40").json()["status"] == "completed"
+    assert code_of(agent.finish("4000")) == (409, "execution-finished")
+
+
+def test_after_a_hint_on_the_answer_another_one_may_be_given(begin: Begin) -> None:
+    agent = begin(reviewResult=True, autoDetectCheckpoints=False)
+    agent.finish("40")
+    agent.decide(action="hint", hint="in words")
+    assert agent.propose()["state"] == "awaiting"
+    agent.decide()
+    assert agent.finish("forty").json()["attempt"] == 2
+    agent.decide()
+    assert agent.finish("forty").json()["status"] == "completed"
+
+
+def test_the_agent_asks_for_a_reviewer_by_itself(begin: Begin) -> None:
+    agent = begin()
+    held = agent.post("checkpoints", stage="draft", work="The text.").json()
+    assert (held["status"], held["attempt"]) == ("awaiting-verification", 1)
+    waiting = agent.status()["checkpoints"][0]
+    assert (waiting["stage"], waiting["work"], waiting["proposedActions"]) == ("draft", "The text.", [])
+    agent.decide()
+    free = begin(checkpoints=CHECK)
+    free.post("checkpoints", stage="amount", work="40")
+    free.decide()
+    assert free.post("checkpoints", stage="more", work="x").json()["status"] == "running"
+
+
+def test_steps_are_in_the_trace_and_those_with_tokens_count_as_model_calls(begin: Begin) -> None:
+    agent = begin()
+    agent.post("steps", name="plan", inputTokens=10, outputTokens=2, costUsd=0.5)
+    agent.post("steps", name="plain")
+    agent.post("steps", name="plan", inputTokens=5, outputTokens=1, error="TimeoutError")
+    metrics = agent.status()["metrics"]
+    assert (metrics["steps"], metrics["inputTokens"], metrics["outputTokens"]) == (2, 15, 3)
+    assert (metrics["costUsd"], metrics["errors"]) == (None, 1)
+    assert agent.kinds() == ["created", "started", "step", "step", "step"]
+
+
+def test_the_answer_is_scored_where_an_outcome_was_expected(begin: Begin) -> None:
+    agent = begin(expectedOutcome={"type": "number", "value": 40})
+    agent.finish("Refunded $40.")
+    assert agent.status()["score"]["passed"] is True
+
+
+def test_giving_up_fails_with_the_agents_own_word(begin: Begin) -> None:
+    agent = begin()
+    assert agent.post("finish", error="KeyError").json()["status"] == "failed"
+    assert agent.status()["error"] == {"code": "agent-error", "message": "KeyError"}
+
+
+def test_a_cancel_ends_it_at_once(begin: Begin) -> None:
+    agent = begin()
+    assert agent.caller("POST", f"/api/eval/executions/{agent.id}/cancel").json()["status"] == "cancelled"
+    assert code_of(agent.post("effects", **REFUND)) == (409, "execution-finished")
+
+
+def test_it_is_not_retried_here(begin: Begin) -> None:
+    agent = begin()
+    agent.finish()
+    path = f"/api/eval/executions/{agent.id}/retry"
+    assert code_of(agent.caller("POST", path)) == (409, "external-execution")
+
+
+def test_what_a_worker_runs_is_not_external(begin: Begin, ada: Caller) -> None:
+    agent = begin()
+    agent.id = ada.create()
+    assert code_of(agent.post("steps", name="x")) == (409, "not-external")
+    assert code_of(ada("POST", f"{ROOT}/{agent.id}/attach")) == (409, "not-external")
+
+
+def test_it_takes_no_place_of_those_that_workers_run(begin: Begin, ada: Caller) -> None:
+    for _ in range(11):
+        begin()
+    limits = ada("GET", "/api/keys/self").json()["limits"]
+    assert limits["executions"]["running"] == 0
+
+
+def test_nobody_takes_the_name_of_an_external_agent_for_a_task(ada: Caller) -> None:
+    response = ada(
+        "POST", "/api/eval/create-task-agent", json={"taskDescription": "x", "model": "external:refunds"}
+    )
+    assert response.status_code == 422
+
+
+@pytest.fixture
+def real(begin: Begin, live: Callable[[Caller], None], ada: Caller) -> Callable[..., Agent]:
+    """Live, and decided by somebody who is signed in."""
+
+    def make(**fields: Any) -> Agent:
+        live(ada)
+        return begin(environment="live", **fields)
+
+    return make
+
+
+def test_live_needs_a_key_that_may(begin: Begin, ada: Caller) -> None:
+    response = ada("POST", ROOT, json={**TASK, "environment": "live"})
+    assert code_of(response) == (403, "live-forbidden")
+
+
+def test_live_without_verification_needs_the_admin(real: Callable[..., Agent], ada: Caller) -> None:
+    real()
+    response = ada("POST", ROOT, json={**TASK, "environment": "live", "testMode": "without-verification"})
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "testMode")
+
+
+def test_in_live_no_key_decides(real: Callable[..., Agent]) -> None:
+    agent = real()
+    agent.propose()
+    assert code_of(agent.decide()) == (403, "live-needs-person")
+
+
+def begun(agent: Agent) -> str:
+    """An effect that is begun and has no result."""
+    action_id = str(agent.propose()["actionId"])
+    assert agent.start(action_id).json()["state"] == "started"
+    return action_id
+
+
+def test_a_live_effect_is_begun_before_and_told_after(real: Callable[..., Agent]) -> None:
+    agent = real(autoDetectCheckpoints=False)
+    free = agent.propose()["actionId"]
+    assert code_of(agent.conclude(free, result=1)) == (409, "effect-not-started")
+    assert agent.start(free, record=1).status_code == 422
+    action_id = begun(agent)
+    assert agent.kinds()[-1] == "effect-intended"
+    told = agent.conclude(action_id, result={"id": 5}).json()
+    assert (told["state"], told["result"]) == ("done", {"id": 5})
+    assert agent.conclude(action_id, result="other").json()["result"] == {"id": 5}
+    assert agent.kinds().count("tool-call") == 1
+
+
+def test_an_effect_that_was_not_done_for_certain_is_an_error_and_no_question(
+    real: Callable[..., Agent],
+) -> None:
+    agent = real(autoDetectCheckpoints=False)
+    told = agent.conclude(begun(agent), error="The shop is closed.").json()
+    assert (told["state"], told["result"]) == ("failed", "The shop is closed.")
+    assert (agent.status()["status"], agent.status()["metrics"]["errors"]) == ("running", 1)
+
+
+def test_an_effect_of_which_nobody_knows_is_shown_to_the_reviewer(real: Callable[..., Agent]) -> None:
+    agent = real(autoDetectCheckpoints=False)
+    action_id = begun(agent)
+    assert agent.conclude(action_id, isUnknown=True).json()["executionStatus"] == "awaiting-verification"
+    waiting = agent.status()["checkpoints"][-1]
+    assert (waiting["source"], waiting["proposedActions"][0]["actionId"]) == ("uncertain", action_id)
+
+
+def test_another_process_goes_on_and_the_first_is_fenced_off(real: Callable[..., Agent], ada: Caller) -> None:
+    agent = real(autoDetectCheckpoints=False)
+    done = begun(agent)
+    agent.conclude(done, result="sent")
+    left = begun(agent)
+    attached = ada("POST", f"{ROOT}/{agent.id}/attach").json()
+    assert attached["status"] == "awaiting-verification"
+    assert [(each["actionId"], each["state"]) for each in attached["effects"]] == [
+        (done, "done"),
+        (left, "started"),
+    ]
+    waiting = agent.status()["checkpoints"]
+    assert [(each["source"], each["status"]) for each in waiting] == [("uncertain", "awaiting")]
+    assert code_of(agent.post("steps", name="x")) == (409, "taken-over")
+    assert code_of(agent.start(left)) == (409, "taken-over")
+    # What it began is known to nobody else, so its result is still taken.
+    assert agent.conclude(left, result="late").json()["result"] == "late"
+    assert "late" in agent.status()["checkpoints"][0]["work"]
+    other = Agent(ada, agent.id, attached["workerId"])
+    assert code_of(other.start(left)) == (409, "decision-awaited")
+
+
+def test_in_the_baseline_an_uncertain_effect_ends_it(begin: Begin, ada: Caller, database: Database) -> None:
+    agent = begin(testMode="without-verification")
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("update executions set environment = 'live'")
+        connection.exec_driver_sql("update keys set allow_live = true")
+    begun(agent)
+    assert ada("POST", f"{ROOT}/{agent.id}/attach").json()["status"] == "failed"
+    assert agent.status()["error"]["code"] == "effect-uncertain"
+
+
+def test_silence_after_a_beginning_asks_the_reviewer(real: Callable[..., Agent], database: Database) -> None:
+    agent = real(autoDetectCheckpoints=False)
+    begun(agent)
+    silence.sweep(database, utc_now() + silence.SILENCE - timedelta(seconds=60))
+    assert agent.status()["status"] == "running"
+    later = utc_now() + silence.SILENCE
+    assert silence.sweep(database, later) == 1
+    assert agent.status()["checkpoints"][0]["source"] == "uncertain"
+    assert silence.sweep(database, later) == 0
+
+
+def test_its_time_ends_it(begin: Begin, database: Database) -> None:
+    agent = begin(timeoutMs=60_000)
+    leases.sweep(database, utc_now() + timedelta(seconds=30), lease=timedelta(0))
+    assert agent.status()["status"] == "running"
+    leases.sweep(database, utc_now() + timedelta(seconds=61))
+    assert agent.status()["error"]["code"] == "time-limit"
+
+
+def test_no_worker_takes_it_over(begin: Begin, database: Database) -> None:
+    agent = begin()
+    agent.propose()
+    agent.decide()
+    assert agent.status()["status"] == "queued"
+    leases.sweep(database, utc_now() + timedelta(minutes=5), lease=timedelta(0))
+    assert "takeover" not in agent.kinds()
+    assert database.dispatch.states([f"{agent.id}:1", f"{agent.id}:2"]) == {}
+
+
+def test_of_two_threads_that_begin_the_same_effect_one_wins(begin: Begin) -> None:
+    agent = begin()
+    action_id = agent.propose()["actionId"]
+    agent.decide()
+    gate = threading.Barrier(8)
+    answers: list[int] = []
+
+    def race() -> None:
+        gate.wait()
+        answers.append(agent.start(action_id).status_code)
+
+    threads = [threading.Thread(target=race) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [201] + [409] * 7
+    assert agent.status()["metrics"]["toolCalls"] == 1
+
+
+def test_the_same_request_sent_twice_proposes_and_begins_once(begin: Begin, ada: Caller) -> None:
+    agent = begin()
+    body = {"workerId": agent.worker_id, **REFUND}
+    key = {"Idempotency-Key": "one"}
+    first = ada("POST", f"{ROOT}/{agent.id}/effects", json=body, headers=key)
+    assert ada("POST", f"{ROOT}/{agent.id}/effects", json=body, headers=key).json() == first.json()
+    agent.decide()
+    action_id = first.json()["actionId"]
+    path, begin_body = (
+        f"{ROOT}/{agent.id}/effects/{action_id}/start",
+        {
+            "workerId": agent.worker_id,
+            "arguments": REFUND["arguments"],
+        },
+    )
+    started = ada("POST", path, json=begin_body, headers={"Idempotency-Key": "two"})
+    again = ada("POST", path, json=begin_body, headers={"Idempotency-Key": "two"})
+    assert (started.status_code, again.json()) == (201, started.json())
+
+
+def test_who_may_not_see_it_is_told_that_it_is_not_there(begin: Begin, bob: Caller, team: Team) -> None:
+    agent = begin()
+    assert Agent(bob, agent.id, agent.worker_id).post("steps", name="x").status_code == 404
+    reviewed = begin(assignedReviewer="bob@example.org")
+    stranger = Agent(bob, reviewed.id, reviewed.worker_id)
+    assert code_of(stranger.post("steps", name="x")) == (403, "not-the-owner")
+    agent.id = "exe_nothing"
+    assert agent.post("effects", **REFUND).status_code == 404
+
+
+def test_an_effect_of_another_execution_is_not_there(begin: Begin) -> None:
+    one, other = begin(), begin()
+    action_id = one.propose()["actionId"]
+    one.decide()
+    assert other.start(action_id).status_code == 404
+    assert code_of(other.conclude(action_id, result=1)) == (409, "effect-not-started")
+    assert other.start("act_%00").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/exe_1/attach", "/exe_1/steps", "/exe_1/checkpoints", "/exe_1/effects", "/exe_1/finish"],
+)
+def test_it_takes_a_key_that_may_create(team: Team, path: str) -> None:
+    reader = team.person("eve@example.org", [Scope.READ], Role.MEMBER)
+    assert code_of(reader("POST", ROOT + path, json={})) == (403, "insufficient-scope")
+    assert team.http.post(ROOT + path, json={}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"agent": "no spaces"}, "agent"),
+        ({"agent": "x" * 65}, "agent"),
+        ({"agent": "x\n"}, "agent"),
+        ({"taskDescription": " "}, "taskDescription"),
+        ({"model": "rehearsal"}, "model"),
+        ({"metadata": {"x": "y" * 17_000}}, "metadata"),
+        ({"timeoutMs": 1}, "timeoutMs"),
+        ({"expectedOutcome": {"type": "judge", "value": "Is it kind?"}}, "expectedOutcome.type"),
+        ({"expectedOutcome": {"type": "regex", "value": "("}}, "expectedOutcome.value"),
+    ],
+)
+def test_a_bad_field_of_a_task_is_named(ada: Caller, fields: dict[str, Any], field: str) -> None:
+    response = ada("POST", ROOT, json={**TASK, **fields})
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "field"),
+    [
+        ("effects", {**REFUND, "effect": "read"}, "effect"),
+        ("effects", {**REFUND, "tool": "a b"}, "tool"),
+        ("effects", {**REFUND, "arguments": {"x": "y" * 66_000}}, "arguments"),
+        ("effects", {**REFUND, "workerId": "exe_1"}, "workerId"),
+        ("steps", {"name": ""}, "name"),
+        ("steps", {"name": "x", "inputTokens": -1}, "inputTokens"),
+        ("checkpoints", {"stage": "x"}, "work"),
+    ],
+)
+def test_a_bad_field_of_a_request_is_named(
+    begin: Begin, path: str, fields: dict[str, Any], field: str
+) -> None:
+    response = begin().post(path, **fields)
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, field)
+
+
+@pytest.mark.parametrize("fields", [{}, {"result": "x", "error": "y"}])
+def test_an_end_is_either_a_result_or_an_error(begin: Begin, fields: dict[str, Any]) -> None:
+    assert begin().post("finish", **fields).status_code == 422
+
+
+@pytest.mark.parametrize("fields", [{}, {"result": 1, "error": "y"}, {"isUnknown": False}])
+def test_an_outcome_is_one_thing(begin: Begin, fields: dict[str, Any]) -> None:
+    agent = begin()
+    assert agent.conclude(agent.propose()["actionId"], **fields).status_code == 422
+
+
+def test_a_digest_says_nothing_of_the_order_of_members() -> None:
+    assert digest("a", {"x": 1, "y": 2}) == digest("a", {"y": 2, "x": 1})
+    assert digest("a", {"x": 1}) != digest("a", {"x": "1"})
+    assert digest("a", {"x": 1}) != digest("b", {"x": 1})

@@ -1,0 +1,40 @@
+"""Which models a deployment may use, as its settings say it, checked when it starts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mixus.agents.catalog import Catalog
+from mixus.cli import serve
+from mixus.core.errors import Misconfigured
+from mixus.core.settings import Settings
+
+
+def test_the_rules_are_those_of_the_settings(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.json"
+    table = {"openai-compatible:m": {"inputPerMillionUsd": 1, "outputPerMillionUsd": 2}}
+    prices.write_text(json.dumps(table))
+    settings = Settings(models="openai:gpt-*, ollama:*", prices_file=prices, model_timeout_seconds=7)
+    rules = serve.model_rules(settings)
+    assert rules.allowed == frozenset({"openai:gpt-*", "ollama:*"})
+    assert list(rules.prices.own) == ["openai-compatible:m"]
+    assert rules.timeout_seconds == 7
+
+
+def test_a_list_that_names_nothing_is_not_taken_for_no_list() -> None:
+    assert serve.model_rules(Settings()).allowed is None
+    assert serve.model_rules(Settings(models=",")).allowed == frozenset()
+
+
+def test_prices_that_cannot_be_read_let_nothing_start(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="MIXUS_PRICES_FILE"):
+        serve.model_rules(Settings(prices_file=tmp_path / "none.json"))
+
+
+def test_a_default_model_that_is_not_allowed_lets_nothing_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "made-up")
+    rules = serve.model_rules(Settings(models="ollama:*"))
+    with pytest.raises(Misconfigured, match=r"MIXUS_MODEL=openai:gpt-4o cannot be used: .*ollama:\*"):
+        serve.require_model(Catalog("openai:gpt-4o", may_spend=True, rules=rules))
+    serve.require_model(Catalog("rehearsal", may_spend=True, rules=rules))

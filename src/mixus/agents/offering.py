@@ -12,9 +12,12 @@ from mixus.agents.tools.registry import Tool
 _UNSAID: Final = frozenset(
     {
         *("title", "default", "additionalProperties"),
-        *("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum"),
+        *("maxProperties", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum"),
     }
 )
+
+_NAMES: Final = frozenset({"properties", "$defs"})
+_NULL: Final = {"type": "null"}
 
 
 @lru_cache(maxsize=512)
@@ -32,11 +35,24 @@ def _terse(schema: Any) -> Any:
         return [_terse(each) for each in schema]
     if not isinstance(schema, Mapping):
         return schema
-    return {
-        word: _named(value) if word in {"properties", "$defs"} else _terse(value)
+    told = {
+        word: _named(value) if word in _NAMES else _terse(value)
         for word, value in schema.items()
         if word not in _UNSAID
     }
+    # What the source says of a type is for those who read the source.
+    for definition in told.get("$defs", {}).values():
+        definition.pop("description", None)
+    return _without_null(told)
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """An argument that may be null may be left out as well."""
+    options = schema.get("anyOf")
+    others = [option for option in options or () if option != _NULL]
+    if len(others) != 1:
+        return schema
+    return {**{word: value for word, value in schema.items() if word != "anyOf"}, **others[0]}
 
 
 def _named(schemas: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ async def _never(_arguments: Plan, _context: Context) -> Any:
     raise RuntimeError("a plan is noted, not performed")
 
 
-TOOL: Final = Tool(PLAN, "Say what you will do, before you do it.", Effect.READ, Plan, _never)
+TOOL: Final = Tool(PLAN, "Say what you will do.", Effect.READ, Plan, _never)
 
 
 @dataclass(frozen=True)

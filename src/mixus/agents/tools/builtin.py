@@ -19,7 +19,7 @@ class Calculation(Arguments):
 
 
 class Ask(Arguments):
-    stage: str = Field(min_length=1, max_length=200, description="Which stage is done.")
+    stage: str = Field(min_length=1, max_length=200)
     work: str = Field(default="", max_length=20_000, description="What was done, with its result.")
 
 
@@ -46,7 +46,7 @@ BUILT_IN: Final[Registry] = registry(
     send_email(server=None),
     Tool(
         name=CHECKPOINT,
-        description="Ask the reviewer to verify the work of a stage. Call it when a stage is done.",
+        description="Ask the reviewer to verify the work of a stage.",
         effect=Effect.READ,
         arguments=Ask,
         run=_checkpoint,

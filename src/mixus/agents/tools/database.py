@@ -40,8 +40,7 @@ def tools(path: Path | None) -> Registry:
     return registry(
         Tool(
             "query_database",
-            f"Run one SELECT on the SQLite database; at most {statement.MOST_ROWS} rows come back. "
-            "The tables are in sqlite_schema.",
+            "Run one SELECT on the SQLite database; its tables are in sqlite_schema.",
             Effect.READ,
             Statement,
             data.query,

@@ -68,7 +68,7 @@ def http_request(gateway: Gateway) -> Tool:
         sent = {"method": arguments.method, "url": arguments.url, "headers": headers, "body": arguments.body}
         return {"status": "recorded", "sandbox": True, "request": sent}
 
-    description = "Send an HTTP request. In the sandbox it is recorded and not sent."
+    description = "Send an HTTP request."
     return Tool("http_request", description, Effect.OTHER, Request, run, record)
 
 

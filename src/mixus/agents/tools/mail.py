@@ -44,8 +44,8 @@ Address = Annotated[str, AfterValidator(_address)]
 
 
 class Email(Arguments):
-    to: list[Address] = Field(min_length=1, max_length=50, description="Addresses of the recipients.")
-    cc: list[Address] = Field(default=[], max_length=50, description="Addresses that get a copy.")
+    to: list[Address] = Field(min_length=1, max_length=50)
+    cc: list[Address] = Field(default=[], max_length=50)
     subject: Annotated[str, AfterValidator(_one_line)] = Field(min_length=1, max_length=200)
     body: str = Field(max_length=20_000, description="Plain text.")
 
@@ -68,7 +68,7 @@ def send_email(server: MailServer | None, now: Callable[[], datetime] = utc_now)
 
     return Tool(
         name="send_email",
-        description="Send a plain-text e-mail. In the sandbox it is recorded and not sent.",
+        description="Send a plain-text e-mail.",
         effect=Effect.SEND,
         arguments=Email,
         run=run,

@@ -8,12 +8,12 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
 import pytest
 from e2e.deployment import LIVE, Deployment
+from e2e.target import Target, web_target
 from smtp import Receiver
 from smtp import receiver as mail_receiver
 
@@ -24,48 +24,10 @@ AT_ONCE = 4
 FINAL = {"completed", "rejected", "failed", "cancelled", "expired"}
 
 
-class Target:
-    """An HTTP server that counts what it is asked to do, by the action's own key."""
-
-    def __init__(self) -> None:
-        self.bodies: Counter[str] = Counter()
-        self.lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"target": self}))
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    @property
-    def place(self) -> str:
-        return f"127.0.0.1:{self._http.server_address[1]}"
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-
-class Handler(BaseHTTPRequestHandler):
-    target: Target
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        with self.target.lock:
-            self.target.bodies[body] += 1
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
 @pytest.fixture
 def target() -> Iterator[Target]:
-    made = Target()
-    yield made
-    made.close()
+    with web_target() as made:
+        yield made
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def build(settings: Settings, more_tools: Registry = NO_MORE_TOOLS) -> Service:
         catalog = Catalog(
             settings.model,
             with_mcp(settings, {**toolbox.tools_of(settings), **more_tools}, resources),
-            may_spend="model" in settings.model_fields_set,
+            may_spend=may_spend(settings),
             live=Live(names_of(settings.live_tools), settings.live_without_verification),
             rules=model_rules(settings),
         )
@@ -152,6 +152,11 @@ def tracer_of(settings: Settings, resources: ExitStack) -> Tracer:
     provider = telemetry.provider_of(settings.otlp_endpoint)
     resources.callback(provider.shutdown)
     return provider.get_tracer("mixus", version("mixus"))
+
+
+def may_spend(settings: Settings) -> bool:
+    """Whether the admin named models at all: a provider's key in the environment alone is no order."""
+    return not settings.model_fields_set.isdisjoint({"model", "models"})
 
 
 def model_rules(settings: Settings) -> ModelRules:
@@ -225,7 +230,7 @@ class AnnouncedServer(uvicorn.Server):
 def announce(service: Service, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    unused = [] if "model" in service.settings.model_fields_set else provider_keys.unused_keys()
+    unused = [] if may_spend(service.settings) else provider_keys.unused_keys()
     lines = (
         f"mixus serves http://{shown}:{port} (model {service.settings.model})",
         *unused,

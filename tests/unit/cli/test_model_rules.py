@@ -38,3 +38,9 @@ def test_a_default_model_that_is_not_allowed_lets_nothing_start(monkeypatch: pyt
     with pytest.raises(Misconfigured, match=r"MIXUS_MODEL=openai:gpt-4o cannot be used: .*ollama:\*"):
         serve.require_model(Catalog("openai:gpt-4o", may_spend=True, rules=rules))
     serve.require_model(Catalog("rehearsal", may_spend=True, rules=rules))
+
+
+def test_a_key_in_the_environment_alone_is_no_order_to_spend() -> None:
+    assert not serve.may_spend(Settings())
+    assert serve.may_spend(Settings(model="rehearsal"))
+    assert serve.may_spend(Settings(models="openai:*"))

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NoReturn
 
+from benchmarks.processes import NotStarted
 from benchmarks.report import RESULTS
 from benchmarks.service import running
 from mixus.agents import provider_keys
@@ -56,15 +57,23 @@ def main() -> None:
     model = os.environ.get(MODEL, "")
     problem = missing(model)
     if problem is not None:
-        print(f"Nothing was run: {problem}", file=sys.stderr)
-        sys.exit(2)
+        nothing_was_run(problem)
     runs = []
-    for run in measured(model, asked.templates):
-        runs.append(run)
-        print(f"{run.template}: {outcome(run)}", flush=True)
+    try:
+        for run in measured(model, asked.templates):
+            runs.append(run)
+            print(f"{run.template}: {outcome(run)}", flush=True)
+    except NotStarted as refused:
+        # A library of the provider is missing, or another setting of the environment is wrong.
+        nothing_was_run(str(refused).strip())
     path = write(model, runs, asked.results)
     print(f"Written to {path}")
     sys.exit(0 if runs and all(run.is_passed for run in runs) else 1)
+
+
+def nothing_was_run(problem: str) -> NoReturn:
+    print(f"Nothing was run: {problem}", file=sys.stderr)
+    sys.exit(2)
 
 
 def arguments() -> argparse.Namespace:

@@ -9,6 +9,9 @@ from factories import PEPPER
 from starlette.testclient import TestClient
 
 from mixus.agents.catalog import Catalog
+from mixus.client.calls import TaskFields
+from mixus.client.external_calls import ExternalFields
+from mixus.client.wire import camel
 from mixus.core.database import Database
 from mixus.core.settings import Settings
 from mixus.server.app import create_app
@@ -220,3 +223,11 @@ def test_what_is_not_json_is_a_bad_request(ada: Caller, content: bytes) -> None:
 @pytest.mark.parametrize("content", [b"[]", b"null", b'"x"', b"7", b""])
 def test_json_that_is_no_object_is_not_valid(ada: Caller, content: bytes) -> None:
     assert post(ada, content).status_code == 422
+
+
+def test_the_client_gives_every_field_that_is_taken(reference: Reference) -> None:
+    schemas = reference.document["components"]["schemas"]
+    given = {camel(name) for name in TaskFields.__annotations__} | {"taskDescription"}
+    assert given == set(schemas["CreateTask"]["properties"])
+    external = {camel(name) for name in ExternalFields.__annotations__} | {"taskDescription", "agent"}
+    assert external == set(schemas["NewExternal"]["properties"])

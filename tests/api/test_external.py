@@ -3,18 +3,21 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from api.factories import Caller, Team
 from httpx2 import Response
 
-from mixus.accounts.principal import Role, Scope
+from mixus.accounts.principal import Principal, Role, Scope, Via
 from mixus.core.clock import utc_now
 from mixus.core.database import Database
 from mixus.evals import silence
+from mixus.evals.decide import decide
 from mixus.evals.digests import digest
+from mixus.evals.lifecycle import Decision
+from mixus.evals.tasks import Verdict
 from mixus.worker import leases
 
 ROOT = "/api/eval/external-executions"
@@ -358,6 +361,18 @@ def begun(agent: Agent) -> str:
     return action_id
 
 
+def approve_as_a_person(database: Database, agent: Agent, at: datetime | None = None) -> None:
+    """In live no key decides."""
+    waiting = next(each for each in agent.status()["checkpoints"] if each["status"] == "awaiting")
+    account = agent.caller.account
+    reviewer = Principal(
+        account.id, account.email, account.role, frozenset({Scope.MANAGE}), "ses_1", Via.SESSION
+    )
+    with database.transaction() as tx:
+        verdict = Verdict(waiting["attempt"], Decision.APPROVE)
+        decide(tx, reviewer, agent.id, waiting["checkpointId"], verdict, at or utc_now())
+
+
 def test_a_live_effect_is_begun_before_and_told_after(real: Callable[..., Agent]) -> None:
     agent = real(autoDetectCheckpoints=False)
     free = agent.propose()["actionId"]
@@ -429,6 +444,101 @@ def test_silence_after_a_beginning_asks_the_reviewer(real: Callable[..., Agent],
     assert silence.sweep(database, later) == 1
     assert agent.status()["checkpoints"][0]["source"] == "uncertain"
     assert silence.sweep(database, later) == 0
+
+
+def test_silence_is_asked_about_after_a_decision_on_something_else(
+    real: Callable[..., Agent], database: Database
+) -> None:
+    """Its process began one effect, asked for another, and was gone when that was decided."""
+    agent = real()
+    action_id = agent.propose()["actionId"]
+    approve_as_a_person(database, agent)
+    agent.start(action_id)
+    agent.propose()
+    later = utc_now() + silence.SILENCE
+    assert silence.sweep(database, later) == 0
+    approve_as_a_person(database, agent, later)
+    assert silence.sweep(database, later + timedelta(minutes=1)) == 0
+    assert silence.sweep(database, later + silence.SILENCE) == 1
+    waiting = agent.status()["checkpoints"][-1]
+    assert (waiting["source"], waiting["proposedActions"][0]["actionId"]) == ("uncertain", action_id)
+
+
+def test_nothing_is_completed_while_an_effect_has_no_result(
+    real: Callable[..., Agent], database: Database
+) -> None:
+    agent = real(autoDetectCheckpoints=False)
+    action_id = begun(agent)
+    held = agent.finish().json()
+    waiting = agent.status()["checkpoints"][-1]
+    assert (held["status"], held["checkpointId"]) == ("awaiting-verification", waiting["checkpointId"])
+    assert (waiting["source"], waiting["proposedActions"][0]["actionId"]) == ("uncertain", action_id)
+    approve_as_a_person(database, agent)
+    assert agent.finish().json()["status"] == "completed"
+
+
+def test_who_gives_up_leaves_no_effect_unmentioned(real: Callable[..., Agent]) -> None:
+    agent = real(autoDetectCheckpoints=False)
+    begun(agent)
+    assert agent.post("finish", error="I am lost.").json()["status"] == "failed"
+    assert agent.status()["error"] == {
+        "code": "effect-uncertain",
+        "message": "I am lost. It is not known whether refund took effect.",
+    }
+
+
+def test_the_repeat_of_a_start_is_no_leave_to_act_for_a_process_that_was_replaced(
+    real: Callable[..., Agent], ada: Caller
+) -> None:
+    agent = real(autoDetectCheckpoints=False)
+    body = {"workerId": agent.worker_id, "arguments": REFUND["arguments"]}
+    sent = f"{ROOT}/{agent.id}/effects/{agent.propose()['actionId']}/start"
+    key = {"Idempotency-Key": "lost"}
+    assert ada("POST", sent, json=body, headers=key).json()["state"] == "started"
+    assert ada("POST", sent, json=body, headers=key).json()["state"] == "started"
+    ada("POST", f"{ROOT}/{agent.id}/attach")
+    assert code_of(ada("POST", sent, json=body, headers=key)) == (409, "taken-over")
+    ada("POST", f"/api/eval/executions/{agent.id}/cancel")
+    assert code_of(ada("POST", sent, json=body, headers=key)) == (409, "execution-finished")
+
+
+def test_the_answer_that_is_held_can_be_sent_again_where_no_answer_came(begin: Begin) -> None:
+    agent = begin(reviewResult=True)
+    first = agent.finish("40")
+    assert agent.finish("40").json() == first.json()
+    assert code_of(agent.finish("41")) == (409, "decision-awaited")
+    agent.decide(action="hint", hint="Say it in dollars.")
+    assert agent.finish("40 dollars").json()["attempt"] == 2
+    agent.decide()
+    assert agent.finish("40 dollars").json()["status"] == "completed"
+
+
+def test_an_edit_is_no_larger_than_what_the_process_may_begin(begin: Begin) -> None:
+    agent = begin()
+    action_id = agent.propose()["actionId"]
+    refused = agent.decide(editedActions=[{"actionId": action_id, "arguments": {"note": "x" * 70_000}}])
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "editedActions")
+    arguments = {"note": "x" * 65_000}
+    assert agent.decide(editedActions=[{"actionId": action_id, "arguments": arguments}]).status_code == 200
+    assert agent.start(action_id, arguments).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "value", [0.1, 1e16, 1e22, -0.0, 5e-324, 1.7976931348623157e308, 2**53, -(2**53), 1.0, "\u2028é😀"]
+)
+def test_what_was_released_can_be_begun_whatever_is_in_it(begin: Begin, value: Any) -> None:
+    agent = begin()
+    action_id = agent.propose(arguments={"value": value})["actionId"]
+    shown = agent.decide().json()["effectiveActions"][0]["arguments"]
+    assert agent.start(action_id, shown).status_code == 201
+
+
+@pytest.mark.parametrize("answer", ['{"id": 18446744073709551616}', '{"id": "\\ud800"}', '{"\\u0000": 1}'])
+@pytest.mark.parametrize("match", ["subset", "schema"])
+def test_an_answer_is_scored_and_kept_whatever_its_json_spells(begin: Begin, answer: str, match: str) -> None:
+    agent = begin(expectedOutcome={"type": "json", "value": {"a": {"type": "null"}}, "match": match})
+    assert agent.finish(answer).json()["status"] == "completed"
+    assert agent.status()["score"]["passed"] is (match == "schema")
 
 
 def test_its_time_ends_it(begin: Begin, database: Database) -> None:

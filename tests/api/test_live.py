@@ -97,6 +97,17 @@ def test_what_is_retried_live_asks_for_the_same_right(team: Team, trusted: Calle
     assert trusted("POST", f"/api/eval/executions/{execution}/retry").status_code == 201
 
 
+def test_a_baseline_that_may_be_live_no_more_is_not_retried(trusted: Caller, app: FastAPI) -> None:
+    catalog = app.state.services.catalog
+    catalog.live = Live(frozenset({"send_email"}), without_verification=True)
+    baseline = {**REAL, "testMode": "without-verification"}
+    execution = trusted("POST", CREATE, json=baseline).json()["executionId"]
+    trusted("POST", f"/api/eval/executions/{execution}/cancel")
+    catalog.live = Live(frozenset({"send_email"}))
+    refused = trusted("POST", f"/api/eval/executions/{execution}/retry")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "testMode")
+
+
 def waiting(team: Team, caller: Caller, **fields: Any) -> tuple[str, str]:
     stages = {
         "checkpoints": TASK["checkpoints"],

@@ -55,6 +55,16 @@ def test_every_error_code_is_in_the_reference_and_no_other() -> None:
     assert sorted(codes ^ documented) == []
 
 
+def test_every_kind_of_entry_is_on_the_page_of_the_trace() -> None:
+    trees = [ast.parse(file.read_text()) for file in SOURCE.rglob("*.py")]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    entries = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Entry"]
+    kinds = {kind for call in entries if call.args for kind in strings(call.args[0])}
+    assert {"tool-call", "parked"} <= kinds
+    rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "docs/how-to/read-the-trace.md").read_text(), re.MULTILINE)
+    assert sorted(kinds - set(re.findall(r"`([a-z-]+)`", " ".join(rows)))) == []
+
+
 def test_every_scope_is_in_the_reference() -> None:
     page = (REFERENCE / "commands.md").read_text()
     assert [scope for scope in Scope if f"| `{scope}` |" not in page] == []

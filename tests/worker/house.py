@@ -14,7 +14,7 @@ from sqlalchemy import insert, select
 
 from mixus.accounts.principal import Principal, Role, Scope, Via
 from mixus.accounts.tables import accounts
-from mixus.agents.catalog import Catalog
+from mixus.agents.catalog import Catalog, Live
 from mixus.agents.edits import revise
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.registry import Arguments, Context, Tool, ToolFailed, registry
@@ -30,8 +30,8 @@ from mixus.worker.segment import run_segment
 
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 
-# What a model says, in order: a text, or a batch of (tool, arguments).
-Saying = str | Sequence[tuple[str, Mapping[str, Any]]]
+# What a model says, in order: a text, a batch of (tool, arguments), or whatever else a provider may give.
+Saying = str | ModelResponse | Sequence[tuple[str, Mapping[str, Any]]]
 
 
 class Clock:
@@ -98,14 +98,19 @@ class SayingCatalog(Catalog):
     """Real tools, and a model that says what the test tells it, by how often it has spoken."""
 
     def __init__(self, tools: Mapping[str, Tool]) -> None:
-        super().__init__("rehearsal", tools, may_spend=True)
+        live = Live(frozenset(tools), without_verification=True)
+        super().__init__("rehearsal", tools, may_spend=True, live=live)
         self.sayings: dict[str, Sequence[Saying]] = {}
         self.meanwhile: Callable[[], None] | None = None
         self.has_plans = False
+        # Those of one house may differ.
+        self.planners: set[str] = set()
 
     def plans(self, model: str) -> bool:
         """A saying is no plan unless a test wants it to be one."""
-        return self.has_plans if model in self.sayings else super().plans(model)
+        if model in self.sayings:
+            return self.has_plans or model in self.planners
+        return super().plans(model)
 
     def model(self, name: str, script: list[Mapping[str, Any]] | None) -> Model:
         if name not in self.sayings:
@@ -123,6 +128,8 @@ class SayingCatalog(Catalog):
         spoken = sum(isinstance(message, ModelResponse) for message in messages)
         sayings = self.sayings[name]
         saying = sayings[min(spoken, len(sayings) - 1)]
+        if isinstance(saying, ModelResponse):
+            return saying
         if isinstance(saying, str):
             return ModelResponse(parts=[TextPart(saying)])
         return ModelResponse(
@@ -160,7 +167,7 @@ class House:
 
     def _writes(self, sayings: Sequence[Saying]) -> bool:
         """Whether a line is written, which is outside the database and so real."""
-        calls = [call for saying in sayings if not isinstance(saying, str) for call in saying]
+        calls = [call for saying in sayings if not isinstance(saying, str | ModelResponse) for call in saying]
         return any(tool == "write_line" for tool, _ in calls)
 
     def create_task(self, task: NewTask) -> str:

@@ -1,8 +1,10 @@
 """Random interleavings of everything that can happen to executions keep every promise."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -15,6 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from pydantic_ai.exceptions import ModelHTTPError
 from worker.house import House, Saying, line, mail
 
 from mixus.core.database import Database
@@ -22,7 +25,9 @@ from mixus.core.errors import Conflict
 from mixus.evals import service
 from mixus.evals.errors import HintLimit, StaleAttempt
 from mixus.evals.lifecycle import FINAL, HINT_LIMIT, CheckpointStatus, Decision, Source, Status, TestMode
+from mixus.evals.progress import Leg
 from mixus.evals.tasks import NewCheckpoint
+from mixus.worker.segment import run_segment
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -39,6 +44,7 @@ def sayings_of(plan: list[str], label: str) -> list[Saying]:
                 "batch": [("calculate", {"expression": "1"}), line(text), mail(body=text), line(f"{text}b")],
                 "ask": [("checkpoint", {"stage": "asked", "work": text})],
                 "bad": [("no_such_tool", {}), line(text)],
+                "plan": [("plan", {"steps": [{"description": "Write.", "effect": "modify"}]}), line(text)],
             }[kind]
         )
     return [*said, "done"]
@@ -61,13 +67,23 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(
         target=executions,
-        plan=st.lists(st.sampled_from(["read", "line", "batch", "ask", "bad"]), max_size=4),
+        plan=st.lists(st.sampled_from(["read", "line", "batch", "ask", "bad", "plan"]), max_size=4),
         stages=st.integers(0, 2),
         auto=st.booleans(),
         review_result=st.booleans(),
         mode=st.sampled_from(TestMode),
+        plans=st.booleans(),
     )
-    def create(self, plan: list[str], stages: int, mode: TestMode, *, auto: bool, review_result: bool) -> str:
+    def create(
+        self,
+        plan: list[str],
+        stages: int,
+        mode: TestMode,
+        *,
+        auto: bool,
+        review_result: bool,
+        plans: bool,
+    ) -> str:
         execution = self.house.create(
             *sayings_of(plan, f"x{len(self.made)}"),
             checkpoints=[NewCheckpoint(f"stage {n}", "A stage.") for n in range(stages)],
@@ -75,6 +91,8 @@ class Interleavings(RuleBasedStateMachine):
             review_result=review_result,
             test_mode=mode,
         )
+        if plans:
+            self.house.catalog.planners.add(self.house.row(execution)["model"])
         self.made.append(execution)
         label = f"x{len(self.made) - 1}"
         self.labels[execution] = label
@@ -103,6 +121,58 @@ class Interleavings(RuleBasedStateMachine):
         self.house.outside.fault = die
         self.house.run(execution)
         self.house.outside.fault = None
+
+    @rule(execution=executions)
+    def park(self, execution: str) -> None:
+        """Its provider is down, wherever it is asked next."""
+
+        def down() -> None:
+            raise ModelHTTPError(503, "test", headers={"Retry-After": "60"})
+
+        if execution in self.deleted:
+            return
+        self.house.catalog.meanwhile = down
+        self.house.run(execution)
+        self.house.catalog.meanwhile = None
+
+    @rule(execution=executions, change=st.sampled_from(["take over", "cancel", "run"]))
+    def meet_a_rival_while_the_model_speaks(self, execution: str, change: str) -> None:
+        if execution in self.deleted:
+            return
+        self.house.catalog.meanwhile = lambda: self._rival(execution, change)
+        self.house.run(execution)
+        self.house.catalog.meanwhile = None
+
+    @rule(execution=executions, change=st.sampled_from(["take over", "cancel", "run"]))
+    def meet_a_rival_inside_an_effect(self, execution: str, change: str) -> None:
+        """The line is written all the same: nobody calls back what has gone out."""
+        if execution in self.deleted:
+            return
+        self.house.outside.fault = lambda _text: self._rival(execution, change)
+        self.house.run(execution)
+        self.house.outside.fault = None
+
+    def _rival(self, execution: str, change: str) -> None:
+        self.house.outside.fault = self.house.catalog.meanwhile = None
+        if change == "cancel":
+            self.cancel(execution)
+            return
+        self.house.take_over()
+        if change == "run":
+            leg = Leg(execution, self.house.row(execution)["seq"], "wrk_rival")
+            thread = Thread(target=lambda: asyncio.run(run_segment(self.house.bench, leg)))
+            thread.start()
+            thread.join()
+
+    @rule(execution=executions, count=st.integers(1, 3))
+    def edit(self, execution: str, count: int) -> None:
+        """Each line that is written after an edit is another one, so that it can be told apart."""
+        asked = [row for row in self._checkpoints(execution) if row["status"] is CheckpointStatus.AWAITING]
+        if not asked or asked[0]["source"] is Source.UNCERTAIN:
+            return
+        lines = [each for each in asked[0]["proposed_actions"] if each["tool"] == "write_line"][:count]
+        edits = {each["actionId"]: {"text": f"{each['arguments']['text']} edited"} for each in lines}
+        self.house.decide(execution, Decision.APPROVE, edits=self.house.edits(edits))
 
     @rule()
     def take_over(self) -> None:
@@ -172,6 +242,34 @@ class Interleavings(RuleBasedStateMachine):
             is_free = not row["auto_detect"] and all(each["decided_at"] for each in declared)
             if not is_free:
                 assert {effect["action_id"]: effect["digest"] for effect in ran}.items() <= shown.items()
+
+    @invariant()
+    def what_was_shown_last_is_what_ran(self) -> None:
+        """An approved action ran in its effective form or not at all."""
+        for execution in self._present():
+            approved = {
+                action["actionId"]: action["arguments"]
+                for checkpoint in self._checkpoints(execution)
+                for action in checkpoint["effective_actions"]
+            }
+            for entry in self.house.journal(execution):
+                if entry["kind"] in {"tool-call", "effect-intended"} and "arguments" in entry["data"]:
+                    shown = approved.get(entry["data"]["actionId"], entry["data"]["arguments"])
+                    assert entry["data"]["arguments"] == shown
+
+    @invariant()
+    def what_is_parked_is_queued_and_knows_since_when(self) -> None:
+        for execution in self._present():
+            kinds = [entry["kind"] for entry in self.house.journal(execution)]
+            if kinds[-1] == "parked":
+                row = self.house.row(execution)
+                assert (row["status"], row["parks"] > 0) == (Status.QUEUED, True)
+
+    @invariant()
+    def there_is_one_plan_at_most(self) -> None:
+        for execution in self._present():
+            kinds = [entry["kind"] for entry in self.house.journal(execution)]
+            assert kinds.count("plan") == (1 if self.house.row(execution)["plan"] else 0)
 
     @invariant()
     def nothing_runs_after_a_rejection(self) -> None:

@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 from worker.house import House, Saying, line, mail
 
+from mixus.evals import service
 from mixus.evals.lifecycle import Failure, Status, TestMode
-from mixus.evals.tasks import NewCheckpoint
+from mixus.evals.tasks import NewCheckpoint, NewTask
 
 SUM = ("calculate", {"expression": "2 + 2"})
 STEPS = [
@@ -134,3 +135,60 @@ def test_tokens_have_a_limit(house: House) -> None:
     row = house.run(execution)
     assert (row["status"], row["error_code"]) == (Status.FAILED, Failure.TOKEN_LIMIT)
     assert row["steps"] == 1
+
+
+def test_calls_asked_for_at_once_without_a_plan_are_one_bad_answer(planner: House) -> None:
+    execution = planner.create([SUM, SUM, SUM, line("early")], [plan(STEPS[1:])], "done")
+    row = planner.run(execution)
+    assert (row["status"], row["steps"], len(row["plan"])) == (Status.COMPLETED, 3, 1)
+    assert planner.outside.lines == []
+
+
+def test_bad_calls_asked_for_at_once_are_one_bad_answer(house: House) -> None:
+    execution = house.create([("no_such_tool", {})] * 6, "done")
+    assert house.run(execution)["status"] == Status.COMPLETED
+
+
+def test_what_was_asked_for_beside_the_plan_can_be_edited(planner: House) -> None:
+    execution = planner.create([plan(STEPS[1:]), line("a")], "done")
+    planner.run(execution)
+    planner.edit(execution, {"text": "b"})
+    assert planner.run(execution)["status"] == Status.COMPLETED
+    assert planner.outside.lines == ["b"]
+
+
+def test_a_retry_makes_a_plan_of_its_own(planner: House) -> None:
+    execution = planner.create([plan(STEPS[1:])], "done")
+    planner.run(execution)
+    with planner.database.transaction() as tx:
+        again = service.retry(tx, planner.owner, execution, planner.clock())["id"]
+    assert planner.row(again)["plan"] == []
+    planner.run(again)
+    assert kinds(planner, again).count("plan") == 1
+
+
+def test_a_retry_keeps_a_plan_that_is_known_beforehand(house: House) -> None:
+    task = NewTask("Add 2 and 3.", "Sum", "script", script=[{"tool": SUM[0], "arguments": SUM[1]}])
+    execution = house.create_task(task)
+    house.run(execution)
+    with house.database.transaction() as tx:
+        again = service.retry(tx, house.owner, execution, house.clock())
+    assert again["plan"] == house.row(execution)["plan"] != []
+
+
+def test_what_was_approved_before_there_were_plans_runs(house: House) -> None:
+    """Its conversation was begun by an older release."""
+    execution = house.create([line("a")], "done")
+    house.run(execution)
+    house.catalog.has_plans = True
+    assert house.approve(execution)["status"] == Status.COMPLETED
+    assert house.outside.lines == ["a"]
+
+
+def test_what_may_have_happened_before_there_were_plans_is_asked_about(house: House) -> None:
+    execution = house.create([line("a")], "done", auto_detect=False)
+    assert house.crash(execution, at_write=4, is_committed=True)
+    house.catalog.has_plans = True
+    house.take_over()
+    house.run(execution)
+    assert house.awaiting(execution)["source"] == "uncertain"

@@ -31,7 +31,7 @@ from mixus.worker.segment import run_segment
 
 APPROVE, REJECT, HINT = Decision.APPROVE, Decision.REJECT, Decision.HINT
 STAGES = (NewCheckpoint("first", "The first stage."), NewCheckpoint("second", "The second stage."))
-READ: Saying = [("calculate", {"expression": "1 + 1"})]
+READ = [("calculate", {"expression": "1 + 1"})]
 
 
 def void(_value: object) -> None:

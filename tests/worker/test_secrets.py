@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from pydantic_ai.messages import ModelResponse, ToolCallPart
 from sqlalchemy import select
 from worker.house import House, line, mail
 
@@ -64,3 +65,15 @@ def test_a_secret_in_a_mail_that_is_recorded_is_not_kept(guarded: House) -> None
     guarded.approve(execution)
     assert guarded.mails(execution)[0]["body"] == REDACTED
     assert SECRET not in everything(guarded)
+
+
+def test_a_secret_that_a_model_escapes_is_neither_proposed_nor_sent(house: House) -> None:
+    secret = 'pa"ss\\wörd'
+    house.bench = replace(house.bench, redact=Redactor([secret]))
+    call = ToolCallPart("write_line", json.dumps({"text": f"it is {secret}"}), "one")
+    execution = house.create(ModelResponse(parts=[call]), "done")
+    house.run(execution)
+    assert house.awaiting(execution)["proposed_actions"][0]["arguments"] == {"text": f"it is {REDACTED}"}
+    assert json.loads(house.journal(execution)[-2]["message"]["parts"][0]["args"]) == {
+        "text": f"it is {REDACTED}"
+    }

@@ -140,3 +140,15 @@ def test_a_collector_that_is_down_holds_nothing_up(house: House, collector: Coll
     execution = house.create("done")
     assert house.run(execution, bench)["result"] == "done"
     provider.shutdown()
+
+
+def test_of_an_error_of_ours_no_more_than_its_name_is_sent(house: House, collector: Collector) -> None:
+    """A database's own words quote the row that it refused."""
+    bench, provider = traced(house, collector)
+    error = ValueError("the row of a customer")
+    with pytest.raises(ValueError, match="customer"), telemetry.tool_call(bench.tracer, "t", "act"):
+        raise error
+    provider.shutdown()
+    assert [attributes(span)["error.type"] for span in collector.spans] == ["ValueError"]
+    assert [span.status.code for span in collector.spans] == [2]
+    assert b"customer" not in b"".join(collector.bodies)

@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ConfigDict, ValidationError
 from pydantic_ai.messages import ToolCallPart
 
+from mixus.agents.kept import is_kept_exactly
 from mixus.agents.tools.builtin import CHECKPOINT
 from mixus.agents.tools.registry import Arguments, Context, Registry, Tool
 from mixus.core.text import storable
 from mixus.evals.digests import digest
 from mixus.evals.lifecycle import Effect
+
+INEXACT: Final = "The arguments hold a number that is too large or none, or are too deep; say it otherwise."
 
 
 class Intended(Arguments):
@@ -70,11 +73,16 @@ def read(part: ToolCallPart, registry: Registry, allowed: frozenset[str]) -> Cal
         problem = f"There is no such tool. The tools are: {', '.join(sorted(allowed))}."
         return BadCall(part.tool_call_id, part.tool_name, problem)
     try:
-        return Call(part.tool_call_id, tool, tool.arguments.model_validate(_arguments(part)))
+        call = Call(part.tool_call_id, tool, tool.arguments.model_validate(_arguments(part)))
+        is_exact = is_kept_exactly(call.canonical)
     except ValidationError as invalid:
         return BadCall(part.tool_call_id, part.tool_name, _sentence(invalid))
     except (ValueError, RecursionError):
         return BadCall(part.tool_call_id, part.tool_name, "The arguments are not a JSON object.")
+    if not is_exact:
+        # A reviewer would be shown something else than what runs.
+        return BadCall(part.tool_call_id, part.tool_name, INEXACT)
+    return call
 
 
 def as_intended(part: ToolCallPart, effect: Effect) -> Call | None:

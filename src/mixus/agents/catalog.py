@@ -17,6 +17,7 @@ from mixus.agents.prices import Prices
 from mixus.agents.providers import Clients
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.registry import Registry
+from mixus.core.database import Row
 from mixus.core.errors import Invalid
 from mixus.evals import scoring
 from mixus.evals.lifecycle import Effect, Environment, TestMode
@@ -108,6 +109,18 @@ class Catalog:
         named = ", ".join(sorted(allowed)) or "none of a provider"
         raise Invalid(f"{name} is not allowed here; allowed are {named}.", field="model")
 
+    def require_live(self, tool: str, test_mode: TestMode) -> None:
+        """Asked again at each call: what was allowed when the task was made may be so no more."""
+        self._require_verified(test_mode)
+        if tool not in self.live.tools:
+            raise Invalid(f"{tool} may not be live here.", field="tools")
+
+    def require_again(self, row: Row) -> None:
+        """Whether a task of before may be carried out here now; raises Invalid."""
+        self.require_allowed(row["model"])
+        if row["environment"] is Environment.LIVE:
+            self._require_verified(row["test_mode"])
+
     def _check_model(self, task: NewTask) -> None:
         if task.model in OFFLINE:
             if task.max_cost_usd is not None:
@@ -138,8 +151,7 @@ class Catalog:
         """In `live`, only effects that the admin allowed; those that the task did not name are left out."""
         if task.environment is Environment.SANDBOX:
             return tools
-        if task.test_mode is TestMode.WITHOUT_VERIFICATION and not self.live.without_verification:
-            raise Invalid("This server does nothing live without verification.", field="testMode")
+        self._require_verified(task.test_mode)
         forbidden = [name for name in tools if not self._may_be_live(name)]
         if task.tools is not None and forbidden:
             raise Invalid(
@@ -150,6 +162,10 @@ class Catalog:
         if all(self.tools[name].effect is Effect.READ for name in allowed):
             raise Invalid("No tool here may have real effects: set MIXUS_LIVE_TOOLS.", field="environment")
         return allowed
+
+    def _require_verified(self, test_mode: TestMode) -> None:
+        if test_mode is TestMode.WITHOUT_VERIFICATION and not self.live.without_verification:
+            raise Invalid("This server does nothing live without verification.", field="testMode")
 
     def _may_be_live(self, name: str) -> bool:
         return self.tools[name].effect is Effect.READ or name in self.live.tools

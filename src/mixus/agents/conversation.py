@@ -1,9 +1,9 @@
 """The conversation with the model, rebuilt from the journal: rows are all that a segment starts from."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -22,14 +22,10 @@ from pydantic_ai.messages import (
 
 from mixus.agents.prompts import EDITED, HINT_PREFIX, NOT_PERFORMED, PLAN_REMINDER, REMINDER
 from mixus.core.database import Row
-from mixus.core.ids import new_id
-from mixus.core.text import storable
 
 MAX_BAD_ANSWERS = 4
 
 P = TypeVar("P", bound=ModelResponsePart)
-# What is done to foreign text before it is kept.
-Clean = Callable[[Any], Any]
 
 
 class StateUnreadable(Exception):
@@ -44,6 +40,7 @@ class Conversation:
     open_calls: list[ToolCallPart] = field(default_factory=list)
     answer: str | None = None
     bad_answers: int = 0
+    is_bad: bool = False
     # What a reviewer changed before it ran: the call's id and the arguments that the model had proposed.
     proposed: dict[str, Any] = field(default_factory=dict)
 
@@ -62,13 +59,16 @@ class Conversation:
 
     def edit(self, effective: Mapping[str, Mapping[str, Any]]) -> None:
         """Put what was approved in place of what was proposed: the history tells what really ran."""
-        last = self.messages[-1]
-        if not isinstance(last, ModelResponse):
-            raise StateUnreadable("A decision changed calls that are not the last thing asked for.")
         for call in self.open_calls:
             if call.tool_call_id in effective:
                 self.proposed[call.tool_call_id] = call.args
-        self.messages[-1] = replace(last, parts=[_edited(part, effective) for part in last.parts])
+        # A plan that was asked for beside them has its result already, after the answer that they stand in.
+        place = max(
+            place for place, message in enumerate(self.messages) if isinstance(message, ModelResponse)
+        )
+        last = self.messages[place]
+        if isinstance(last, ModelResponse):
+            self.messages[place] = replace(last, parts=[_edited(part, effective) for part in last.parts])
         self.open_calls = [_edited(call, effective) for call in self.open_calls]
 
     def edit_of(self, action_id: str) -> str | None:
@@ -79,6 +79,7 @@ class Conversation:
 
     def _add_response(self, response: ModelResponse) -> None:
         self.messages.append(response)
+        self.is_bad = False
         self.open_calls = [part for part in response.parts if isinstance(part, ToolCallPart)]
         text = text_of(response)
         self.answer = text if text and not self.open_calls else None
@@ -86,13 +87,21 @@ class Conversation:
     def _add_request(self, request: ModelRequest) -> None:
         answered = {part.tool_call_id for part in request.parts if isinstance(part, ToolReturnPart)}
         self.open_calls = [call for call in self.open_calls if call.tool_call_id not in answered]
-        self.bad_answers = self.bad_answers + 1 if _is_retry(request) else 0
+        self._count(is_retry=_is_retry(request))
         self.answer = None
         last = self.messages[-1] if self.messages else None
         if isinstance(last, ModelRequest):
             self.messages[-1] = replace(last, parts=[*last.parts, *request.parts])
         else:
             self.messages.append(request)
+
+    def _count(self, *, is_retry: bool) -> None:
+        """A bad answer counts once, however many calls it holds."""
+        if not is_retry:
+            self.bad_answers = 0
+        elif not self.is_bad:
+            self.bad_answers += 1
+            self.is_bad = True
 
 
 def rebuild(entries: Iterable[Row], effects: Mapping[str, Row]) -> Conversation:
@@ -110,14 +119,6 @@ def rebuild(entries: Iterable[Row], effects: Mapping[str, Row]) -> Conversation:
 
 def prompt(system: str, task: str) -> ModelRequest:
     return ModelRequest(parts=[SystemPromptPart(system), UserPromptPart(task)])
-
-
-def received(response: ModelResponse, clean: Clean = storable) -> ModelResponse:
-    """The answer as it can be kept, with our own ids for its calls.
-
-    A model's ids may repeat, and approvals are bound to ids.
-    """
-    return replace(response, parts=[_named(_cleaned(part, clean)) for part in response.parts])
 
 
 def answered(call: ToolCallPart, content: Any, note: str | None = None) -> ModelRequest:
@@ -168,16 +169,6 @@ def _edited(part: P, effective: Mapping[str, Mapping[str, Any]]) -> P:
 
 def _written(arguments: Any) -> str:
     return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-
-
-def _cleaned(part: ModelResponsePart, clean: Clean) -> ModelResponsePart:
-    values = {name: clean(value) for name, value in vars(part).items() if isinstance(value, str | dict)}
-    kept = {each.name for each in fields(part) if each.init}
-    return replace(part, **{name: value for name, value in values.items() if name in kept})
-
-
-def _named(part: ModelResponsePart) -> ModelResponsePart:
-    return replace(part, tool_call_id=new_id("act")) if isinstance(part, ToolCallPart) else part
 
 
 def _dropped(call: ToolCallPart, effect: Row | None) -> ToolReturnPart:

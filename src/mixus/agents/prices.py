@@ -37,7 +37,7 @@ class Price(BaseModel):
         if cached_price is None:
             cached_price = self.input_per_million_usd
         whole = (
-            (usage.input_tokens - cached) * self.input_per_million_usd
+            max(0, usage.input_tokens - cached) * self.input_per_million_usd
             + cached * cached_price
             + usage.output_tokens * self.output_per_million_usd
         )

@@ -3,9 +3,11 @@
 They are replaced before anything is proposed, so that what a reviewer approves is what happens.
 """
 
+import json
 import re
 from collections.abc import Collection
 from typing import Any, Final
+from urllib.parse import quote, quote_plus
 
 from mixus.core.text import storable
 from mixus.keys.tokens import without_keys
@@ -24,11 +26,18 @@ _FORMATS: Final = re.compile(
 )
 
 
+def _spellings(value: str) -> set[str]:
+    """As it stands in a text, in JSON that a text holds, and in an address."""
+    in_json = {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    return {value, *in_json, quote(value, safe=""), quote_plus(value)}
+
+
 class Redactor:
     """Replaces the secrets of this deployment, given by value, and others by their format."""
 
     def __init__(self, values: Collection[str] = ()) -> None:
-        known = sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True)
+        spelled = {each for value in values if len(value) >= SHORTEST for each in _spellings(value)}
+        known = sorted(spelled, key=len, reverse=True)
         self._known = re.compile("|".join(re.escape(value) for value in known)) if known else None
 
     def __call__(self, value: Any) -> Any:

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 HEADERS = {"to": "To", "cc": "Cc", "subject": "Subject"}
 
 
-def action_shown(action: "Action") -> Group:
-    """Return the tool, its effect and all arguments; nothing of it can act on a terminal."""
+def action_shown(action: "Action", *, is_named: bool = False) -> Group:
+    """Return the tool, its effect and all arguments; nothing of it can act on a terminal.
+
+    `is_named`: with its id, by which one of several is edited.
+    """
     title = Text(f"{_one_line(action.tool)} ({_one_line(action.effect or 'effect unknown')})", style="bold")
+    if is_named:
+        title.append(f"  {_one_line(action.action_id or '')}", style="not bold")
     arguments = action.arguments
     if not isinstance(arguments, dict):
         return Group(title, Text(as_json(arguments)))

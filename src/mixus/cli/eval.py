@@ -10,6 +10,7 @@ import typer
 
 from mixus.cli import eval_metrics
 from mixus.cli import eval_request as request
+from mixus.cli import eval_waiting as waiting
 
 if TYPE_CHECKING:
     from mixus.client import Checkpoint, Client, Status
@@ -49,6 +50,7 @@ def create(
     tool: request.ToolOption = None,
     max_steps: request.MaxStepsOption = None,
     max_cost_usd: request.MaxCostOption = None,
+    max_tokens: request.MaxTokensOption = None,
     timeout_ms: request.TimeoutOption = None,
     metadata: request.MetadataOption = None,
     idempotency_key: request.IdempotencyOption = None,
@@ -72,6 +74,7 @@ def create(
         "tools": tool or None,
         "maxSteps": max_steps,
         "maxCostUsd": max_cost_usd,
+        "maxTokens": max_tokens,
         "timeoutMs": timeout_ms,
         "metadata": request.read_metadata(metadata),
     }
@@ -102,7 +105,9 @@ def status(
 ) -> None:
     """Show an execution: state, checkpoints, result, times."""
     with server() as client:
-        report(waited(client, execution_id, wait) if wait else client.status(execution_id), json=json)
+        report(
+            waiting.wait_for(client, execution_id, wait) if wait else client.status(execution_id), json=json
+        )
 
 
 @app.command(name="list")
@@ -163,6 +168,8 @@ def decide(
         "hint" if hint is not None else "approve" if approve else "reject"
     )
     edits = request.read_edits(edit)
+    if edits and not approve:
+        raise typer.BadParameter("An edit goes with --approve.", param_hint="--edit")
     with server() as client:
         shown = find_checkpoint(client.status(execution_id), checkpoint)
         output.print_checkpoint(shown, error_stream() if json else None)
@@ -173,12 +180,12 @@ def decide(
             attempt=shown.attempt,
             hint=hint,
             comment=comment,
-            edits=edits,
+            edits=request.named_edits(edits, [each.action_id for each in shown.proposed_actions]),
         )
         if not json:
             typer.echo(f"\nRecorded: {action}, attempt {shown.attempt}." + ("\n" if wait else ""))
         if wait:
-            report(client.wait(execution_id), json=json)
+            report(waiting.wait_patiently(client, execution_id), json=json)
     if json:
         output.print_json(decided.raw)
 
@@ -212,7 +219,7 @@ def submit(body: dict[str, Any], idempotency_key: str | None, *, wait: bool, jso
         if wait:
             if not json:
                 typer.echo()
-            report(client.wait(created.execution_id), json=json)
+            report(waiting.wait_patiently(client, created.execution_id), json=json)
     if json:
         output.print_json(created.raw)
     raise typer.Exit(output.UNDER_WAY)
@@ -253,15 +260,6 @@ def refusals_told() -> Iterator[None]:
         raise typer.BadParameter(
             str(wrong) if type(wrong) is ValueError else "This is no text in UTF-8."
         ) from None
-
-
-def waited(client: "Client", execution_id: str, timeout_seconds: float) -> "Status":
-    from mixus.client import TimedOut
-
-    try:
-        return client.wait(execution_id, timeout_seconds=timeout_seconds)
-    except TimedOut:
-        return client.status(execution_id)
 
 
 def find_checkpoint(status: "Status", checkpoint_id: str | None) -> "Checkpoint":

@@ -1,10 +1,10 @@
 """What `mixus eval watch` says of an entry of the trace: a short line, and one for each step or call."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from mixus.cli.terminal import as_json, counted, line, plain
+from mixus.cli.terminal import as_json, clock, counted, line, plain
 
 Members = dict[str, Any]
 TEXT_LINES = 2
@@ -20,15 +20,15 @@ def told(kind: str, data: Members) -> list[str]:
 def _created(data: Members) -> Iterator[str]:
     if data.get("by"):
         yield f"by {line(data['by'])}"
-    yield from _steps(data.get("plan"))
+    yield from plan_lines(_objects(data.get("plan")))
 
 
 def _plan(data: Members) -> Iterator[str]:
-    yield from _steps(data.get("steps"))
+    yield from plan_lines(_objects(data.get("steps")))
 
 
-def _steps(value: object) -> Iterator[str]:
-    for number, step in enumerate(_objects(value), 1):
+def plan_lines(steps: Iterable[Members]) -> Iterator[str]:
+    for number, step in enumerate(steps, 1):
         effect = step.get("effect")
         mark = "" if effect in (None, "read") else f" ({line(effect)})"
         yield f"{number}. {line(step.get('description', ''))}{mark}"
@@ -88,17 +88,24 @@ def _decision(data: Members) -> Iterator[str]:
 
 def _model_retry(data: Members) -> Iterator[str]:
     if "reason" in data:
-        yield f"again: {line(data['reason'])}"
+        yield line(data["reason"])
 
 
 def _parked(data: Members) -> Iterator[str]:
     if "reason" in data:
-        yield f"{line(data['reason'])}; tried again at {line(data.get('retryAt', 'a later time'))}"
+        # The time first: a reason is as long as the name of its model, and lines are cut.
+        yield f"until {clock(data['retryAt'])}" if data.get("retryAt") else "until later"
+        yield line(data["reason"])
 
 
 def _ended(data: Members) -> Iterator[str]:
     if data.get("by"):
         yield f"by {_who(data)}"
+
+
+def _reminder(data: Members) -> Iterator[str]:
+    if data.get("reason"):
+        yield line(data["reason"])
 
 
 def _judge(data: Members) -> Iterator[str]:
@@ -153,6 +160,7 @@ TELLERS: dict[str, Callable[[Members], Iterator[str]]] = {
     "model-call": _model_call,
     "model-retry": _model_retry,
     "parked": _parked,
+    "reminder": _reminder,
     "tool-call": _tool_call,
     "effect-intended": _intended,
     "checkpoint": _checkpoint,

@@ -1,13 +1,14 @@
 """`mixus eval metrics` and `export`: how executions went, and all of them as a file."""
 
 import codecs
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, Literal, TextIO
 
 import typer
 
@@ -16,7 +17,7 @@ from mixus.cli.terminal import duration, exact, line
 from mixus.cli.terminal import moment as minute
 
 if TYPE_CHECKING:
-    from mixus.client import MetricsReport, Totals
+    from mixus.client import GroupTotals, MetricsReport, Totals
 
 FromOption = Annotated[
     str | None,
@@ -27,6 +28,7 @@ RehearsalOption = Annotated[bool, typer.Option("--include-rehearsal", help="Runs
 State = Literal[
     "queued", "running", "awaiting-verification", "completed", "rejected", "failed", "cancelled", "expired"
 ]
+WIDEST: Final = 1000
 HEAD: Final = ("Model", "Mode", "Runs", "Success", "Errors", "Median", "p90", "Asked", "Cost")
 
 
@@ -112,6 +114,10 @@ def target(output: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.flush()
         return
+    if not (output.parent.is_dir() and os.access(output.parent, os.W_OK | os.X_OK)):
+        raise typer.BadParameter(
+            f"{output.parent} is no folder that can be written to.", param_hint="--output"
+        )
     with NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
         part = Path(file.name)
         try:
@@ -135,20 +141,35 @@ def moment(text: str | None, option: str) -> datetime | None:
         ) from None
 
 
-def print_report(report: "MetricsReport") -> None:
+def print_report(report: "MetricsReport", stream: TextIO | None = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mixus.cli.eval_output import console, put
+    from mixus.cli.eval_output import console, put, rows
 
+    lines_of_cells = [(name_of(group), *cells(group)) for group in report.groups]
+    lines_of_cells.append(("all", "", *cells(report.totals)[1:]))
     table = Table(*HEAD, box=None, pad_edge=False)
-    for group in report.groups:
-        mark = " [rehearsal]" if group.rehearsal and group.model != "rehearsal" else ""
-        table.add_row(*(Text(cell) for cell in (line(group.model) + mark, *cells(group))))
-    table.add_row(*(Text(cell) for cell in ("all", "", *cells(report.totals)[1:])))
-    out = console()
+    for row in lines_of_cells:
+        table.add_row(*map(Text, row))
+    out = console(stream)
     out.print(Text(f"Created {minute(report.from_time)} to {minute(report.to_time)}"))
-    put(out, table)
+    if not report.totals.executions and report.raw.get("includeRehearsal") is False:
+        out.print(Text("Runs of `rehearsal` are left out; --include-rehearsal counts them."))
+    needed = out.measure(table, options=out.options.update(max_width=WIDEST)).maximum
+    if out.file.isatty() and out.width < needed:
+        for row in lines_of_cells:
+            out.print(Text(f"\n{row[0]}", style="bold"))
+            put(out, rows((name.lower(), cell) for name, cell in zip(HEAD[1:], row[1:], strict=True)))
+    else:
+        # A pipe has no width: whole lines, for `grep`.
+        out.width = max(out.width, needed)
+        put(out, table)
+
+
+def name_of(group: "GroupTotals") -> str:
+    mark = " [rehearsal]" if group.rehearsal and group.model != "rehearsal" else ""
+    return line(group.model) + mark
 
 
 def cells(totals: "Totals") -> tuple[str, ...]:
@@ -171,6 +192,8 @@ def rate(share: float | None, part: int, whole: int) -> str:
 def cost(totals: "Totals") -> str:
     """The sum of what is known, and of how many runs it is not."""
     known, unknown = totals.cost.cost_usd, totals.cost.cost_unknown
+    if known is None and (getattr(totals, "rehearsal", False) or getattr(totals, "model", "") == "script"):
+        return "none"
     if known is None:
         return "unknown" if unknown else "-"
     return f"${known:g}" + (f" + {unknown:,} unknown" if unknown else "")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mixus.cli.actions import action_shown
-from mixus.cli.eval_entries import told
+from mixus.cli.eval_entries import plan_lines, told
 from mixus.cli.terminal import clock, counted, duration, line, moment, plain
 
 if TYPE_CHECKING:
@@ -32,10 +32,16 @@ STYLES: Final = {
     "expired": "red",
 }
 EVENT_STYLES: Final = {"checkpoint": "yellow", "completed": "green", "failed": "red", "rejected": "red"}
-# A time, two spaces, the name of a kind, two spaces.
-EVENT_INDENT: Final = 22
+# A time, two spaces, the name of a kind (of those that come often the longest), two spaces.
+EVENT_INDENT: Final = 23
 # On a narrower terminal an execution of a list takes two lines.
 ONE_LINE_FROM: Final = 110
+
+
+def print_still(execution_id: str) -> None:
+    """Said once to who waits in front of a screen that shows nothing."""
+    sentence = f"Not there yet: `mixus eval watch {line(execution_id)}` says why."
+    console(sys.stderr).print(Text(sentence, style="dim"), soft_wrap=True)
 
 
 def exit_code(status: "Status") -> int:
@@ -68,12 +74,15 @@ def print_json(value: Any) -> None:
 
 def print_error(error: "MixusError") -> None:
     request = f", request {line(error.request_id)}" if error.request_id else ""
-    fields = "".join(
-        f"\n  {line(field.field)}: {line(field.message)}" for field in getattr(error, "errors", ())
+    sentence, fields = (
+        line(error.detail),
+        [f"{line(field.field)}: {line(field.message)}" for field in getattr(error, "errors", ())],
     )
-    console(sys.stderr).print(
-        Text(f"Error: {line(error.detail)} ({line(error.code)}{request}){fields}"), soft_wrap=True
-    )
+    if len(fields) == 1 and fields[0].endswith(f": {sentence}"):
+        # One sentence, and not the same again below it.
+        sentence = fields.pop()
+    told_of = f"Error: {sentence} ({line(error.code)}{request})"
+    console(sys.stderr).print(Text("\n  ".join((told_of, *fields))), soft_wrap=True)
 
 
 def print_created(created: "TaskCreated", stream: TextIO | None = None) -> None:
@@ -140,7 +149,7 @@ def print_event(kind: str, at: str, members: dict[str, Any]) -> None:
         data = {name: value for name, value in members.items() if name not in {"number", "at", "kind"}}
     mark = "[rehearsal] " if members.get("rehearsal") else ""
     first, *others = told(kind, data)
-    head = Text.assemble(f"{clock(at)}  ", (f"{line(kind):<10}", EVENT_STYLES.get(kind, "bold")))
+    head = Text.assemble(f"{clock(at)}  ", (f"{line(kind):<11}", EVENT_STYLES.get(kind, "bold")))
     for shown in (head.append(f"  {mark}{first}"), *(Text(" " * EVENT_INDENT + other) for other in others)):
         shown.rstrip()
         shown.truncate(max(out.width, EVENT_INDENT * 2), overflow="ellipsis")
@@ -154,10 +163,11 @@ def status_rows(status: "Status") -> Iterator[tuple[str, Any]]:
     yield "model", model_of(status)
     yield "environment", status.environment
     yield "created", moment(status.created_at)
+    yield "plan", "\n".join(plan_lines(step.raw for step in status.plan))
     yield "result", status.result
     if status.score is not None:
         passed = {True: "passed", False: "not passed", None: "unscored"}[status.score.passed]
-        yield "score", f"{passed} {plain(status.score.detail or '')}".strip()
+        yield "score", f"{passed}: {plain(status.score.detail)}" if status.score.detail else passed
     if status.error is not None:
         yield "error", f"{status.error.message} ({status.error.code})"
     yield "notice", status.notice
@@ -195,11 +205,12 @@ def checkpoint_rows(checkpoint: "Checkpoint") -> Iterator[tuple[str, Any]]:
     for hint in checkpoint.hints:
         yield "hint", hint_text(hint)
     yield "work", checkpoint.work
+    several = len(checkpoint.proposed_actions) > 1
     for action in checkpoint.proposed_actions:
-        yield "proposed", action_shown(action)
+        yield "proposed", action_shown(action, is_named=several)
     if is_otherwise(checkpoint):
         for action in checkpoint.effective_actions:
-            yield "effective", action_shown(action)
+            yield "effective", action_shown(action, is_named=several)
         if checkpoint.decision == "approve" and not checkpoint.effective_actions:
             yield "effective", "none"
     if checkpoint.decision:

@@ -1,6 +1,7 @@
 """The options of `mixus eval create`, and the request that they stand for."""
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,15 @@ EXPECTED: Final = {
     "json": '{"total": 7500}',
     "judge": "It is polite.",
 }
+EDIT_FORM: Final = 'An edit reads {"argument": "value"} or act_…={…}, with all arguments as JSON.'
+
+
+def finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("Give a finite number.")
+    return value
+
+
 DescriptionArgument = Annotated[
     str | None, typer.Argument(metavar="DESCRIPTION", help="What the agent must do; - reads it from stdin.")
 ]
@@ -61,19 +71,25 @@ ExpectOption = Annotated[
     ),
 ]
 ToleranceOption = Annotated[
-    float | None, typer.Option("--tolerance", min=0, help="With --expect number: how far off it may be.")
+    float | None,
+    typer.Option("--tolerance", min=0, callback=finite, help="With --expect number: how far off it may be."),
 ]
 EnvironmentOption = Annotated[Environment | None, typer.Option("--environment", help="Practice, or real.")]
 ToolOption = Annotated[
     list[str] | None, typer.Option("--tool", help="A tool that the agent may use; may be repeated.")
 ]
 MaxStepsOption = Annotated[int | None, typer.Option("--max-steps", min=1, help="Most model calls.")]
-MaxCostOption = Annotated[float | None, typer.Option("--max-cost-usd", min=0, help="Most money, in USD.")]
+MaxCostOption = Annotated[
+    float | None, typer.Option("--max-cost-usd", min=0, callback=finite, help="Most money, in USD.")
+]
+MaxTokensOption = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Most tokens, in and out.")]
 TimeoutOption = Annotated[int | None, typer.Option("--timeout-ms", min=1, help="Most time of the agent.")]
 EditOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--edit", metavar="ACTION=JSON", help="Approve with these arguments for an action; repeatable."
+        "--edit",
+        metavar="[ACTION=]JSON",
+        help="Approve with these arguments; ACTION, act_…, where several are proposed. May be repeated.",
     ),
 ]
 MetadataOption = Annotated[
@@ -131,21 +147,37 @@ def read_metadata(pairs: Sequence[str] | None) -> dict[str, str] | None:
 
 
 def read_edits(texts: Sequence[str] | None) -> dict[str, dict[str, Any]] | None:
-    """By action, so that each of a batch can be edited."""
-    return dict(map(_edit, texts)) if texts else None
+    """By action, so that each of a batch can be edited; by "" where the edit names none."""
+    if not texts:
+        return None
+    edits = dict(map(_edit, texts))
+    if len(edits) < len(texts) or ("" in edits and len(edits) > 1):
+        raise typer.BadParameter("Give one edit for each action, by its name.", param_hint="--edit")
+    return edits
 
 
 def _edit(text: str) -> tuple[str, dict[str, Any]]:
-    action_id, equals, arguments = text.partition("=")
+    action_id, equals, arguments = ("", "", text) if text.lstrip().startswith("{") else text.partition("=")
     try:
-        read = json.loads(arguments) if equals else None
+        read = read_strictly(arguments) if bool(action_id) == bool(equals) else None
     except (ValueError, RecursionError):
         read = None
-    if not action_id or not isinstance(read, dict):
-        raise typer.BadParameter(
-            'An edit reads act_…={"argument": "value"}, with all arguments as JSON.', param_hint="--edit"
-        )
+    if not isinstance(read, dict):
+        raise typer.BadParameter(EDIT_FORM, param_hint="--edit")
     return action_id, read
+
+
+def named_edits(
+    edits: dict[str, dict[str, Any]] | None, proposed: Sequence[str | None]
+) -> dict[str, dict[str, Any]] | None:
+    """The edit that names no action is of the only one that there is."""
+    if not edits or "" not in edits:
+        return edits
+    if len(proposed) != 1 or proposed[0] is None:
+        raise typer.BadParameter(
+            f"{len(proposed)} actions are proposed; name one, as act_…=JSON.", param_hint="--edit"
+        )
+    return {proposed[0]: edits[""]}
 
 
 def read_parameters(pairs: Sequence[str] | None) -> dict[str, str] | None:
@@ -184,11 +216,18 @@ def read_value(kind: str, value: str) -> Any:
     if kind not in {"number", "json"}:
         return value
     try:
-        return json.loads(value)
+        return read_strictly(value)
     except (ValueError, RecursionError):
         raise typer.BadParameter(
             f"The value of {kind} is JSON, such as {EXPECTED[kind]}.", param_hint="--expect"
         ) from None
+
+
+def read_strictly(text: str) -> Any:
+    """Return what JSON says; what Python reads beyond it, and JSON cannot send on, is a ValueError."""
+    value = json.loads(text)
+    json.dumps(value, allow_nan=False)
+    return value
 
 
 def read_script(file: Path | None) -> Any:
@@ -197,7 +236,7 @@ def read_script(file: Path | None) -> Any:
 
 def read_json(file: Path, kind: type, option: str) -> Any:
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = read_strictly(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, OSError):
         raise typer.BadParameter(f"{file} holds no JSON that can be read.", param_hint=option) from None
     if not isinstance(value, kind):

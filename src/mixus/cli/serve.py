@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
 
 import typer
 import uvicorn
@@ -30,6 +29,7 @@ from mixus.agents.tools.registry import Registry
 from mixus.cli import logs
 from mixus.cli import settings as cli_settings
 from mixus.cli.database import DataOption, open_database, prepare
+from mixus.cli.secrets import secrets_of
 from mixus.core.clock import utc_now
 from mixus.core.database import Database
 from mixus.core.errors import Invalid, Misconfigured
@@ -118,6 +118,7 @@ def build(settings: Settings, more_tools: Registry = NO_MORE_TOOLS) -> Service:
         )
         require_model(catalog)
         require_judge(catalog)
+        warn_of_live_tools(settings, catalog.tools)
         app = create_app(settings, database, pepper, catalog)
         bench = Bench(
             database, catalog, utc_now, Redactor(secrets_of(settings)), tracer_of(settings, resources)
@@ -135,15 +136,6 @@ def with_mcp(settings: Settings, own: Registry, resources: ExitStack) -> Registr
 
     servers = resources.enter_context(mcp_servers(settings.mcp_file, os.environ, frozenset(own)))
     return toolbox.Toolbox(own, servers, lambda: servers.silent)
-
-
-def secrets_of(settings: Settings) -> list[str]:
-    """What this deployment knows and no text may tell."""
-    urls = [urlsplit(settings.store_url)]
-    if settings.smtp_url is not None:
-        urls.append(urlsplit(settings.smtp_url.get_secret_value()))
-    passwords = [unquote(url.password) for url in urls if url.password]
-    return [*passwords, *provider_keys.values()]
 
 
 def tracer_of(settings: Settings, resources: ExitStack) -> Tracer:
@@ -186,12 +178,22 @@ def require_model(catalog: Catalog) -> None:
 def require_judge(catalog: Catalog) -> None:
     """A judge that cannot be used would leave every outcome unscored, when the work is done."""
     judge = catalog.rules.judge
+    if judge is not None and not provider_keys.is_provided(judge):
+        raise Misconfigured(
+            f"MIXUS_JUDGE_MODEL={judge} cannot judge: name a language model, as provider:name."
+        )
     try:
         if judge is not None:
             catalog.require_allowed(judge)
             catalog.clients.model(judge)
     except Invalid as refused:
         raise Misconfigured(f"MIXUS_JUDGE_MODEL={judge} cannot be used: {refused.detail}") from refused
+
+
+def warn_of_live_tools(settings: Settings, tools: Registry) -> None:
+    """No refusal: the tools of an MCP server that is away come later."""
+    for name in sorted(names_of(settings.live_tools) - frozenset(tools)):
+        log.warning("MIXUS_LIVE_TOOLS names %s, which is no tool here as yet", name)
 
 
 def run(service: Service, listener: socket.socket, *, with_worker: bool = True) -> None:

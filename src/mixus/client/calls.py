@@ -54,6 +54,7 @@ class TaskFields(TypedDict, total=False):
     tools: Sequence[str] | None
     max_steps: int | None
     max_cost_usd: float | None
+    max_tokens: int | None
     timeout_ms: int | None
     metadata: Mapping[str, Any] | None
 

@@ -33,9 +33,9 @@ from mixus.client.external_calls import (
     StepNotes,
     keepable,
 )
-from mixus.client.flows import Flow, fetch, wait_until
+from mixus.client.flows import Flow, exchange, fetch, parse, wait_until
 from mixus.client.retries import Pace
-from mixus.client.wire import segment, to_wire
+from mixus.client.wire import build, segment, to_wire
 
 Result = TypeVar("Result")
 
@@ -124,10 +124,17 @@ class Course:
         """It may have happened or not: the reviewer says what to take it for, and that is the result."""
         call = external_calls.conclude(self.execution_id, action_id, {"isUnknown": True})
         known = yield from self._asking(call, KnownEffect, timeout_seconds)
-        if known.state == "started":
-            asked = yield from self._asked_now()
-            yield from self._verdict(asked, timeout_seconds, is_effect=True)
+        while known.state == "started":
+            status = yield from fetch(calls.status(self.execution_id), Status, self.pace)
+            if status.is_final:
+                raise _ended(status)
+            for checkpoint in status.awaiting:
+                yield from self._verdict(_held(checkpoint), timeout_seconds, is_effect=True)
             known = yield from self._asking(call, KnownEffect, timeout_seconds)
+        if known.state == "failed":
+            # Decided before it was read that somebody is asked, or an answer was lost.
+            status = yield from fetch(calls.status(self.execution_id), Status, self.pace)
+            raise _hinted(_last_hint(status, known), EffectHinted)
         return known.result
 
     def checkpoint(self, stage: str, work: str, timeout_seconds: float | None) -> Flow[Checkpoint | None]:
@@ -143,12 +150,18 @@ class Course:
             held = yield from self._asking(call, Held, timeout_seconds)
             if held.checkpoint_id is None:
                 self.is_over = True
+                if held.status != "completed":
+                    raise _over(held.status)
                 return
             yield from self._verdict(held, timeout_seconds, is_effect=False)
 
     def fail(self, message: str) -> Flow[None]:
         call = self._end({"error": message[:2_000] or NO_RESULT})
-        yield from _acting(fetch(call, Held, self.pace))
+        try:
+            yield from _acting(fetch(call, Held, self.pace))
+        except ExecutionEnded as ended:
+            if not (ended.is_after_lost_answer and ended.execution_status == "failed"):
+                raise
         self.is_over = True
 
     def leave(self, error: BaseException | None) -> Flow[None]:
@@ -181,12 +194,6 @@ class Course:
         call = external_calls.conclude(self.execution_id, action_id, outcome)
         return (yield from fetch(call, KnownEffect, self.pace))
 
-    def _asked_now(self) -> Flow[Held]:
-        status = yield from fetch(calls.status(self.execution_id), Status, self.pace)
-        for checkpoint in status.awaiting:
-            return Held(status=AWAITING, checkpoint_id=checkpoint.checkpoint_id, attempt=checkpoint.attempt)
-        raise _ended(status)
-
     def _asking(self, call: Call, model: type[Result], timeout_seconds: float | None) -> Flow[Result]:
         """Ask again when what somebody else waits for is decided."""
         while True:
@@ -218,7 +225,12 @@ class Course:
 
 
 def begin(call: Call, pace: Pace) -> Flow[Begun]:
-    return (yield from fetch(call, Begun, pace))
+    """Under an Idempotency-Key that was used before there is one already: take it over."""
+    answer = yield from exchange(call, pace)
+    begun = parse(answer, lambda wire: build(Begun, wire))
+    if answer.headers.get("idempotency-replayed") == "true":
+        return (yield from attach(begun.execution_id, None, pace))
+    return begun
 
 
 def attach(execution_id: str, timeout_seconds: float | None, pace: Pace) -> Flow[Begun]:
@@ -239,6 +251,7 @@ def _acting(flow: Flow[Result]) -> Flow[Result]:
         ended = ExecutionEnded(
             conflict.detail, code=conflict.code, status=conflict.status, request_id=conflict.request_id
         )
+        ended.is_after_lost_answer = conflict.is_after_lost_answer
         ended.execution_status = str(conflict.problem.get("executionStatus", ended.execution_status))
         raise ended from conflict
 
@@ -247,15 +260,28 @@ def _checkpoint(status: Status, asked: Held) -> Checkpoint:
     return next(each for each in status.checkpoints if each.checkpoint_id == asked.checkpoint_id)
 
 
+def _held(checkpoint: Checkpoint) -> Held:
+    return Held(status=AWAITING, checkpoint_id=checkpoint.checkpoint_id, attempt=checkpoint.attempt)
+
+
 def _ended(status: Status, kind: type[ExecutionEnded] = ExecutionEnded) -> ExecutionEnded:
+    return _over(status.status, kind)
+
+
+def _over(status: str, kind: type[ExecutionEnded] = ExecutionEnded) -> ExecutionEnded:
     code = "effect-rejected" if kind is EffectRejected else "execution-finished"
-    error = kind(f"The execution is {status.status}: nothing more can be done in it.", code=code)
-    error.execution_status = status.status
+    error = kind(f"The execution is {status}: nothing more can be done in it.", code=code)
+    error.execution_status = status
     return error
 
 
 def _rejected(status: Status, checkpoint: Checkpoint) -> ExecutionEnded:
     return _ended(status, EffectRejected if checkpoint.status == "rejected" else ExecutionEnded)
+
+
+def _last_hint(status: Status, known: KnownEffect) -> Mapping[str, Any]:
+    hints = [hint for checkpoint in status.checkpoints for hint in checkpoint.hints]
+    return max(hints, key=lambda hint: str(hint["at"]), default={"hint": known.result})
 
 
 def _hinted(hint: Mapping[str, Any], kind: type[Hinted]) -> Hinted:

@@ -60,7 +60,10 @@ def canonical(host: str) -> str:
 
     Raises:
         ValueError: it is neither a name (RFC 1123, and `_`) nor an address as RFC 3986 §3.2.2 writes it.
+            A zone of IPv6 has no place in a list: an address with one would equal none without.
     """
+    if "%" in host:
+        raise ValueError("not the name of a host")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     with suppress(ValueError):
@@ -80,7 +83,7 @@ def _entry(text: str) -> Entry:
         name = ANY if host == ANY else prefix + canonical(host.removeprefix("*."))
     except ValueError:
         name = ""
-    if not name or "%" in name or (port is not None and not 1 <= port <= MAX_PORT):
+    if not name or (port is not None and not 1 <= port <= MAX_PORT):
         raise ValueError(
             "must be hosts, separated by commas: example.org, *.example.org, api.example.org:8443 "
             "or * for any public one (other letters than ASCII as xn--…)"

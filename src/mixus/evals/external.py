@@ -1,4 +1,4 @@
-"""Executions whose agent runs in a process of the caller's: begin, note, ask, end."""
+"""Executions whose agent runs in a process of the caller's: begin, note, ask."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,23 +14,20 @@ from mixus.core.errors import Invalid
 from mixus.core.ids import new_id
 from mixus.evals import access, external_asking, progress, scoring, service
 from mixus.evals.capacity import CAPACITY, Capacity
-from mixus.evals.digests import digest
 from mixus.evals.errors import (
     DecisionAwaited,
     ExecutionFinished,
     NotExternal,
-    ResultChanged,
     TakenOver,
     WaitingFull,
 )
 from mixus.evals.external_asking import Asked, board_of, leg_of
 from mixus.evals.foreign import IS_EXTERNAL, is_external
-from mixus.evals.lifecycle import FINAL, CheckpointStatus, Environment, Failure, Status, TestMode
+from mixus.evals.lifecycle import FINAL, Environment, Status, TestMode
 from mixus.evals.tables import executions
 from mixus.evals.tasks import NewCheckpoint, NewTask
 from mixus.evals.transitions import Entry, Move, apply
 
-RESULT: Final = "result"
 SUMS: Final = ("input_tokens", "output_tokens", "cost_usd")
 
 
@@ -109,41 +106,7 @@ def checkpoint(
         return Waiting(Status.RUNNING)
     spec = NewCheckpoint(stage, "The agent asks for its work to be verified.", external_asking.IS_RIGHT)
     checkpoint_id = external_asking.ask(tx, board, wanted, Asked(spec, work), now)
-    return _waiting(checkpoint_id, None if wanted.row is None else wanted.row)
-
-
-def finish(tx: Transaction, principal: Principal, caller: Process, answer: str, now: datetime) -> Waiting:
-    """Give the final answer: completed, or held until what is still undecided was decided on it."""
-    row = _held_or_ended(tx, principal, caller)
-    if row["status"] is Status.COMPLETED and row["result"] == answer:
-        return Waiting(Status.COMPLETED)
-    row = resumed(tx, unfinished(row), now)
-    board = board_of(tx, row)
-    fingerprint = digest(RESULT, {RESULT: answer})
-    for each in board.checkpoints:
-        if (
-            each["status"] is CheckpointStatus.APPROVED
-            and each["digests"].get(RESULT, fingerprint) != fingerprint
-        ):
-            raise ResultChanged("A reviewer approved another answer; finish with that one.")
-    spec = NewCheckpoint("answer", "The agent's answer, after a hint.", external_asking.IS_RIGHT)
-    while (wanted := board.before_end()) is not None:
-        asked = Asked(spec, answer, digests={RESULT: fingerprint})
-        checkpoint_id = external_asking.ask(tx, board, wanted, asked, now)
-        if checkpoint_id is not None:
-            return _waiting(checkpoint_id, wanted.row)
-        board = board_of(tx, row)
-    expected = row["expected_outcome"]
-    score = None if expected is None else scoring.score(expected, answer).shown()
-    progress.complete(tx, leg_of(row), answer, now, score=score)
-    return Waiting(Status.COMPLETED)
-
-
-def fail(tx: Transaction, principal: Principal, caller: Process, message: str, now: datetime) -> Waiting:
-    """The agent gives up."""
-    row = running(tx, principal, caller, now)
-    progress.fail(tx, leg_of(row), Failure.AGENT_ERROR, message, now)
-    return Waiting(Status.FAILED)
+    return waiting(checkpoint_id, wanted.row)
 
 
 def running(tx: Transaction, principal: Principal, caller: Process, now: datetime) -> Row:
@@ -177,11 +140,12 @@ def read(tx: Transaction, execution_id: str) -> Row:
     return tx.execute(select(executions).where(executions.c.id == execution_id)).mappings().one()
 
 
-def _held(tx: Transaction, principal: Principal, caller: Process) -> Row:
-    return unfinished(_held_or_ended(tx, principal, caller))
+def require_held(tx: Transaction, principal: Principal, caller: Process) -> None:
+    """Raises TakenOver or ExecutionFinished where it is no longer this process's."""
+    _held(tx, principal, caller)
 
 
-def _held_or_ended(tx: Transaction, principal: Principal, caller: Process) -> Row:
+def held_or_ended(tx: Transaction, principal: Principal, caller: Process) -> Row:
     principal.require(Scope.CREATE)
     row = foreign(access.owned(tx, principal, caller.execution_id))
     service.require_live(principal, row["environment"])
@@ -190,17 +154,22 @@ def _held_or_ended(tx: Transaction, principal: Principal, caller: Process) -> Ro
     return row
 
 
+def waiting(checkpoint_id: str | None, row: Row | None) -> Waiting:
+    """For this checkpoint, whose row is None where it is new."""
+    if checkpoint_id is None:
+        return Waiting(Status.RUNNING)
+    return Waiting(Status.AWAITING, checkpoint_id, 1 if row is None else row["attempt"])
+
+
+def _held(tx: Transaction, principal: Principal, caller: Process) -> Row:
+    return unfinished(held_or_ended(tx, principal, caller))
+
+
 def _claim(tx: Transaction, row: Row, now: datetime) -> Row:
     after = progress.claim(tx, leg_of(row), now)
     if after is None:
         raise RuntimeError("an execution that is held was changed by somebody else")
     return after
-
-
-def _waiting(checkpoint_id: str | None, row: Row | None) -> Waiting:
-    if checkpoint_id is None:
-        return Waiting(Status.RUNNING)
-    return Waiting(Status.AWAITING, checkpoint_id, 1 if row is None else row["attempt"])
 
 
 def _sums(row: Row, added: Mapping[str, float | None]) -> dict[str, Any]:

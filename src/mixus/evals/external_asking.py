@@ -92,19 +92,19 @@ def ask(tx: Transaction, board: Board, wanted: Raise, asked: Asked, now: datetim
     return pause.checkpoint_id
 
 
-def ask_uncertain(tx: Transaction, row: Row, actions: Sequence[Action], now: datetime) -> None:
+def ask_uncertain(tx: Transaction, row: Row, actions: Sequence[Action], now: datetime) -> str | None:
     """Effects of a running execution were begun and have no result: the reviewer says what to take them for.
 
-    No digest goes with them: what may have happened is never released again.
+    No digest goes with them: what may have happened is never released again. Answers the checkpoint's id,
+    and None in the baseline, which it ends.
     """
-    names = ", ".join(dict.fromkeys(action.tool for action in actions))
     pause = Pause(
         checkpoint_id=new_id("chk"),
         is_new=True,
         source=Source.UNCERTAIN,
         spec=NewCheckpoint(
             actions[0].effect.value,
-            f"{names} was begun in a process outside, which did not say how it ended.",
+            f"{_names(actions)} was begun in a process outside, which did not say how it ended.",
             "It is not known whether this happened. Approve to count it as done; a hint tells the agent.",
         ),
         work=work_of(tx, row["id"]),
@@ -113,10 +113,18 @@ def ask_uncertain(tx: Transaction, row: Row, actions: Sequence[Action], now: dat
     )
     if board_of(tx, row).is_baseline:
         progress.pass_by(tx, leg_of(row), pause, now)
-        message = f"It is not known whether {names} took effect."
-        progress.fail(tx, leg_of(row), Failure.EFFECT_UNCERTAIN, message, now)
-    else:
-        progress.pause(tx, leg_of(row), pause, now)
+        progress.fail(tx, leg_of(row), Failure.EFFECT_UNCERTAIN, unknown(actions), now)
+        return None
+    progress.pause(tx, leg_of(row), pause, now)
+    return pause.checkpoint_id
+
+
+def unknown(actions: Sequence[Action]) -> str:
+    return f"It is not known whether {_names(actions)} took effect."
+
+
+def _names(actions: Sequence[Action]) -> str:
+    return ", ".join(dict.fromkeys(action.tool for action in actions))
 
 
 def add_work(tx: Transaction, execution_id: str, action: Action, line: str) -> None:

@@ -3,7 +3,9 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from fractions import Fraction
 from typing import Any, Final
 
 import re2  # type: ignore[import-untyped] # it has no types
@@ -22,12 +24,22 @@ REFUSED: Final = frozenset(
     }
 )
 NAMED_SCHEMAS: Final = frozenset({"properties", "dependentSchemas", "$defs"})
+BRANCHES: Final = frozenset({"then", "else"})  # of `if`, and no checks by themselves
 DATA: Final = frozenset({"const", "enum", "default", "examples", "required", "dependentRequired"})
+# About two seconds of it. An answer times a schema, both as long as they may be, would take minutes.
+MOST_CHECKS: Final = 200_000
 BLOCK: Final = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 
 
 class BadSchema(Exception):
     """One sentence that says what is wrong with a schema."""
+
+
+class TooMuch(Exception):
+    """Holding this answer to this schema would take too long."""
+
+
+_left: ContextVar[int] = ContextVar("_left")
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
@@ -36,7 +48,35 @@ def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Itera
         yield ValidationError("no match")
 
 
-Validator: Final[Any] = extend(Draft202012Validator, {"pattern": _pattern})
+def _multiple_of(validator: Any, step: float, instance: Any, _schema: Any) -> Iterator[Any]:
+    """As they are written in decimal: 0.29 is a multiple of 0.01, which the library's own denies."""
+    if validator.is_type(instance, "number"):
+        times = Fraction(str(instance)) / Fraction(str(step))
+        if times.denominator != 1:
+            yield ValidationError("no multiple")
+
+
+def _counted(check: Callable[..., Any]) -> Callable[..., Any]:
+    """The same check of a keyword, while there are checks left."""
+
+    def counted(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+        left = _left.get() - 1 - _length(value) - _length(instance)
+        if left < 0:
+            raise TooMuch
+        _left.set(left)
+        return check(validator, value, instance, schema)
+
+    return counted
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list | dict) else 0
+
+
+_CHECKS: Final = {**Draft202012Validator.VALIDATORS, "pattern": _pattern, "multipleOf": _multiple_of}
+Validator: Final[Any] = extend(
+    Draft202012Validator, {keyword: _counted(check) for keyword, check in _CHECKS.items()}
+)
 
 
 def require_schema(schema: Mapping[str, Any]) -> None:
@@ -44,7 +84,7 @@ def require_schema(schema: Mapping[str, Any]) -> None:
     if schema.get("$schema", DIALECT) != DIALECT:
         raise BadSchema(f"The dialect of the schema must be {DIALECT}.")
     try:
-        Validator.check_schema(schema, format_checker=FormatChecker(formats=()))
+        Draft202012Validator.check_schema(schema, format_checker=FormatChecker(formats=()))
     except SchemaError as wrong:
         raise BadSchema(f"This is no JSON Schema: look at {_place(wrong)}.") from None
     _require_bounded(schema)
@@ -61,7 +101,8 @@ def found_in(answer: str) -> Any:
 
 
 def schema_problem(schema: Mapping[str, Any], value: Any) -> str | None:
-    """Say where the value does not fit the schema; None where it does."""
+    """Say where the value does not fit the schema; None where it does. Raises TooMuch."""
+    _left.set(MOST_CHECKS)
     for problem in Validator(schema).iter_errors(value):
         return f"`{problem.validator}` does not hold at {_place(problem)}"
     return None
@@ -119,7 +160,8 @@ def _require_pattern(pattern: str) -> None:
 
 
 def _schemas_in(keyword: str, member: Any) -> list[Any]:
-    if keyword in DATA:
+    """Of a keyword that means nothing any member is a remark."""
+    if keyword in DATA or keyword not in _CHECKS.keys() | NAMED_SCHEMAS | BRANCHES:
         return []
     if keyword in NAMED_SCHEMAS:
         return list(member.values())

@@ -12,15 +12,7 @@ def _options() -> Any:
     return options
 
 
-def _literal() -> Any:
-    options = _options()
-    options.literal = True
-    options.case_sensitive = False
-    return options
-
-
 OPTIONS: Final = _options()
-LITERAL: Final = _literal()
 
 
 class BadPattern(Exception):
@@ -45,5 +37,17 @@ def first_match(pattern: str, text: str) -> str | None:
 
 def first_words(words: str, text: str) -> str | None:
     """Find these very words, in any case; as they stand in the text."""
-    match = re2.search(words, text, options=LITERAL)
-    return None if match is None else str(match[0])
+    start = _folded(text).find(_folded(words))
+    return None if start < 0 else text[start : start + len(words)]
+
+
+def _folded(text: str) -> str:
+    """Without case, and each character at its place. Not by RE2, which long words would keep for minutes."""
+    folded = text.casefold()
+    return folded if len(folded) == len(text) else "".join(map(_folded_character, text))
+
+
+def _folded_character(character: str) -> str:
+    """What becomes several characters (ß, İ) stays one."""
+    either = (character.casefold(), character.lower())
+    return next((folded for folded in either if len(folded) == 1), character)

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+import orjson
+
 from mixus.core.errors import Invalid
 from mixus.evals import json_answers, numerals, patterns
 
@@ -19,7 +21,7 @@ MOST_TEXT: Final = 20_000
 MOST_JSON_BYTES: Final = 16 * 1024
 
 Expected = Mapping[str, Any]
-Finding = tuple[bool, Any, str]
+Finding = tuple[bool | None, Any, str]
 
 
 class Kind(StrEnum):
@@ -116,10 +118,13 @@ def _json(expected: Expected, answer: str) -> Finding:
         return False, None, "The answer is no JSON and has none in a block fenced with ```."
     is_schema = expected.get("match") == Match.SCHEMA
     problem_of = json_answers.schema_problem if is_schema else json_answers.subset_problem
-    problem = problem_of(expected["value"], found)
+    try:
+        problem = problem_of(expected["value"], found)
+    except json_answers.TooMuch:
+        return None, found, "The JSON of the answer is too large to be held to this schema."
     if problem is None:
         return True, found, f"The JSON of the answer {'fits the schema' if is_schema else 'has all of it'}."
-    return False, found, f"In the JSON of the answer {_cut(problem)}."
+    return False, found, f"In the JSON of the answer {_cut(_storable(problem))}."
 
 
 def _require_text(most: int) -> Callable[[Expected], None]:
@@ -169,8 +174,22 @@ def _one_spaced(text: str) -> str:
 
 
 def _clipped(value: Any) -> Any:
+    """As text where it is long, or JSON that cannot be kept: integers beyond 64 bits, half characters."""
     written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return value if len(written) <= MOST_VALUE else _cut(written)
+    return value if len(written) <= MOST_VALUE and _can_be_kept(value) else _cut(_storable(written))
+
+
+def _can_be_kept(value: Any) -> bool:
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
+def _storable(text: str) -> str:
+    """Half of a surrogate pair, which JSON can spell, as it is spelled."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _cut(text: str) -> str:

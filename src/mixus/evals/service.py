@@ -25,7 +25,7 @@ from mixus.evals.lifecycle import (
     Status,
     TestMode,
 )
-from mixus.evals.tables import checkpoints, executions
+from mixus.evals.tables import checkpoints, executions, trace
 from mixus.evals.tasks import NewCheckpoint, NewTask, Place, PlannedStep, TaskChange
 from mixus.evals.transitions import Entry, Move, apply
 
@@ -116,6 +116,7 @@ def retry(
     require_queue(tx, before["user_id"], capacity)
     columns = {name: before[name] for name in TASK_COLUMNS}
     columns |= {"user_id": before["user_id"], "retry_of": execution_id}
+    columns["plan"] = _planned_beforehand(tx, execution_id)
     row = _start(tx, principal, columns, _manual_checkpoints(tx, execution_id), now)
     workspace.change(tx, row["id"], seeds_of(before))
     return row
@@ -260,6 +261,13 @@ def _add_checkpoints(tx: Transaction, execution_id: str, rows: list[dict[str, An
             for position, row in enumerate(rows, start=1)
         ]
         tx.execute(insert(checkpoints), positioned)
+
+
+def _planned_beforehand(tx: Transaction, execution_id: str) -> list[Any]:
+    """As it was before the agent said anything: it makes its own plan anew."""
+    statement = select(trace.c.data).where(trace.c.execution_id == execution_id, trace.c.kind == "created")
+    data = tx.execute(statement).scalar_one_or_none() or {}
+    return list(data.get("plan", ()))
 
 
 def _manual_checkpoints(tx: Transaction, execution_id: str) -> list[NewCheckpoint]:

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ColumnElement, exists, or_, select, type_coer
 
 from mixus.core.clock import to_ms
 from mixus.core.database import Database, Row, Transaction
-from mixus.evals import external_asking, external_effects, progress
+from mixus.evals import external, external_asking, external_effects, progress
 from mixus.evals.external_asking import leg_of
 from mixus.evals.foreign import IS_EXTERNAL
 from mixus.evals.lifecycle import Failure, Status
@@ -30,7 +30,7 @@ def sweep(database: Database, now: datetime) -> int:
 
 
 def _overdue(tx: Transaction, now: datetime) -> Sequence[str]:
-    statement = select(executions.c.id).where(_running(), or_(_is_silent(now), _is_late(now))).limit(BATCH)
+    statement = select(executions.c.id).where(_is_overdue(now)).limit(BATCH)
     return tx.execute(statement).scalars().all()
 
 
@@ -41,6 +41,7 @@ def _look_after(tx: Transaction, execution_id: str, now: datetime) -> None:
         return
     actions = external_effects.open_actions(tx, execution_id)
     if actions:
+        row = external.resumed(tx, row, now)
         external_asking.ask_uncertain(tx, row, actions, now)
     else:
         message = f"Its process used its {row['timeout_ms']} ms, or was gone."
@@ -48,19 +49,22 @@ def _look_after(tx: Transaction, execution_id: str, now: datetime) -> None:
 
 
 def _held(tx: Transaction, execution_id: str, now: datetime) -> Row | None:
-    statement = select(executions).where(
-        executions.c.id == execution_id, _running(), or_(_is_silent(now), _is_late(now))
-    )
+    statement = select(executions).where(executions.c.id == execution_id, _is_overdue(now))
     return tx.execute(statement.with_for_update()).mappings().one_or_none()
 
 
-def _running() -> ColumnElement[bool]:
-    return IS_EXTERNAL & (executions.c.status == Status.RUNNING)
+def _is_overdue(now: datetime) -> ColumnElement[bool]:
+    """A decided one that nobody goes on with has time, but what it began before is still not known."""
+    is_running = executions.c.status == Status.RUNNING
+    is_going_on = is_running | (executions.c.status == Status.QUEUED)
+    return IS_EXTERNAL & or_(is_going_on & _is_silent(now), is_running & _is_late(now))
 
 
 def _is_silent(now: datetime) -> ColumnElement[bool]:
     is_open = exists().where(effects.c.execution_id == executions.c.id, effects.c.finished_at.is_(None))
-    return (executions.c.leased_at <= now - SILENCE) & is_open
+    moment = now - SILENCE
+    # `since`: one that waited for a decision has its ten minutes from there.
+    return (executions.c.leased_at <= moment) & (executions.c.since <= moment) & is_open
 
 
 def _is_late(now: datetime) -> ColumnElement[bool]:

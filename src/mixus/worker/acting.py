@@ -11,9 +11,11 @@ import orjson
 
 from mixus.agents import conversation
 from mixus.agents.calls import BadCall, Call
+from mixus.agents.kept import kept
 from mixus.agents.secrets import Redactor
 from mixus.agents.tools.registry import Changed, Context, ToolFailed
 from mixus.core.database import Transaction
+from mixus.core.errors import Invalid
 from mixus.evals import effects, progress, workspace
 from mixus.evals.effects import Intent
 from mixus.evals.lifecycle import Failure
@@ -49,6 +51,7 @@ class Outcome:
     duration_ms: int | None = None
 
 
+UNREADABLE = "The tool answered, with a result that no row can hold."
 FAILED = Outcome("The tool failed; nothing was done.", is_error=True)
 
 
@@ -64,6 +67,11 @@ class Act:
     @property
     def is_recorded(self) -> bool:
         return self.call.tool.is_recorded(self.state.row["environment"])
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether it does something that no roll-back undoes."""
+        return self.call.has_effect and not self.is_recorded
 
     @property
     def context(self) -> Context:
@@ -90,10 +98,14 @@ async def run_call(bench: Bench, leg: Leg, state: State, call: Call | BadCall) -
     if isinstance(call, BadCall):
         await _refuse(bench, leg, state, call)
         return
+    act = Act(bench, leg, state, call)
     try:
         async with asyncio.timeout(max(0.0, state.seconds_left(bench.now()))):
-            await _make(Act(bench, leg, state, call))
+            await _make(act)
     except TimeoutError as late:
+        if act.is_outside:
+            # What was intended goes on, and without its result a reviewer is asked before anything ends.
+            return
         raise Failed(Failure.TIME_LIMIT, f"Its agent time ran out during {call.tool.name}.") from late
 
 
@@ -115,6 +127,16 @@ async def _make(act: Act) -> None:
         await _read(act)
     elif act.is_recorded:
         await _record(act)
+    else:
+        await _perform_if_allowed(act)
+
+
+async def _perform_if_allowed(act: Act) -> None:
+    try:
+        act.bench.catalog.require_live(act.call.tool.name, act.state.row["test_mode"])
+    except Invalid as forbidden:
+        outcome = Outcome(f"{forbidden.detail} Nothing was done.", is_error=True)
+        await act.bench.write(_note, act.leg, act.entry(outcome), ONE_ERROR)
     else:
         await _perform(act)
 
@@ -161,7 +183,9 @@ async def _do(act: Act) -> None:
         """The journal first, to lock in the order of everyone else; the result in any case."""
         row = apply(tx, act.leg.move([entry], values=COUNT[outcome.is_error]), now)
         effects.finish(tx, act.call.action_id, outcome.result, now, is_error=outcome.is_error)
-        workspace.change(tx, act.leg.execution_id, outcome.changes)
+        if act.call.action_id in effects.of_execution(tx, act.leg.execution_id):
+            # Else the execution was deleted meanwhile, and has no copy any more.
+            workspace.change(tx, act.leg.execution_id, outcome.changes)
         return row is not None
 
     if not await act.bench.write(settle):
@@ -198,7 +222,15 @@ async def _performed(act: Act) -> Outcome | None:
 
 def _outcome_of(answer: Any, redact: Redactor) -> Outcome:
     changed = answer if isinstance(answer, Changed) else Changed(answer)
-    return Outcome(_clipped(redact(changed.result)), changes=changed.changes)
+    return Outcome(_readable(changed.result, redact), changes=changed.changes)
+
+
+def _readable(result: Any, redact: Redactor) -> Any:
+    """The tool has answered, so what it did is known, even where its result cannot be read."""
+    try:
+        return kept(_clipped(redact(result)))
+    except (TypeError, ValueError, RecursionError):
+        return UNREADABLE
 
 
 def _late(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic_ai.messages import ModelResponse
 
-from mixus.agents import conversation, judging
+from mixus.agents import judging
 from mixus.agents.catalog import OFFLINE
 from mixus.agents.judging import NoVerdict
 from mixus.core.database import Row, Transaction
@@ -95,8 +95,7 @@ async def _response(bench: Bench, leg: Leg, state: State, answer: str) -> ModelR
     messages = judging.question(bench.redact(row["task_description"]), bench.redact(rubric), answer)
     try:
         with telemetry.model_call(bench.tracer, judge.row) as span:
-            asked = requesting.request(bench, leg, judge, Question(messages, judging.PARAMETERS))
-            response = conversation.received(await asked, bench.redact)
+            response = await requesting.request(bench, leg, judge, Question(messages, judging.PARAMETERS))
             usage = _usage(bench, judge.row["model"], response)
             telemetry.used(span, usage["inputTokens"], usage["outputTokens"])
             return response

@@ -15,9 +15,12 @@ from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 
+from mixus.agents import conversation, receiving
 from mixus.agents.faults import Fault, Kind, fault_of
+from mixus.agents.kept import kept
 from mixus.agents.models.rehearsal.plan import BeyondRehearsal
 from mixus.agents.provider_keys import is_provided
+from mixus.agents.secrets import Redactor
 from mixus.core.database import Row
 from mixus.core.errors import Invalid
 from mixus.evals import progress
@@ -57,20 +60,13 @@ async def _persist(bench: Bench, leg: Leg, row: Row, question: Question) -> Mode
     for tries in count():
         outcome = await _attempt(bench, row, question)
         if isinstance(outcome, ModelResponse):
-            return _without_credentials(outcome)
+            return outcome
         pause = _pause_seconds(outcome, tries, bench.catalog.rules.pause_seconds)
         if pause is None:
             raise _given_up(row["model"], outcome)
         await bench.write(progress.note, leg, [_retried(row["model"], outcome)], **ONE_RETRY)
         await asyncio.sleep(pause)
     raise AssertionError("a count has no end")
-
-
-def _without_credentials(response: ModelResponse) -> ModelResponse:
-    """An answer carries the address that it came from, and goes into a row: no user and password with it."""
-    parts = urlsplit(response.provider_url or "")
-    place = parts.netloc.rpartition("@")[2]
-    return replace(response, provider_url=urlunsplit((parts.scheme, place, parts.path, "", "")) or None)
 
 
 ONE_RETRY: Final = {"retries": executions.c.retries + 1}
@@ -113,8 +109,8 @@ async def _attempt(bench: Bench, row: Row, question: Question) -> ModelResponse 
         bench.catalog.require_allowed(name)
         model = bench.catalog.model(name, row["script"])
         if bench.catalog.clients.streams(name):
-            return await _streamed(bench, name, model, question)
-        return await _whole(bench, name, model, question)
+            return _received(await _streamed(bench, name, model, question), bench.redact)
+        return _received(await _whole(bench, name, model, question), bench.redact)
     except BeyondRehearsal as beyond:
         raise Failed(Failure.BEYOND_REHEARSAL, str(beyond)) from beyond
     except Invalid as refused:
@@ -124,6 +120,20 @@ async def _attempt(bench: Bench, row: Row, question: Question) -> ModelResponse 
         # No more than its name is logged: its words may quote a secret.
         logger.warning("%s: the call of %s failed: %s", row["id"], name, type(broken).__name__)
         return fault_of(broken)
+
+
+def _received(response: ModelResponse, redact: Redactor) -> ModelResponse:
+    """Raises ValueError for what no row can hold: that answer cannot be read, like any other garble."""
+    received = receiving.received(_without_credentials(response), redact)
+    kept(conversation.dump(received))
+    return received
+
+
+def _without_credentials(response: ModelResponse) -> ModelResponse:
+    """An answer carries the address that it came from, and goes into a row: no user and password with it."""
+    parts = urlsplit(response.provider_url or "")
+    place = parts.netloc.rpartition("@")[2]
+    return replace(response, provider_url=urlunsplit((parts.scheme, place, parts.path, "", "")) or None)
 
 
 async def _whole(bench: Bench, name: str, model: Model, question: Question) -> ModelResponse:

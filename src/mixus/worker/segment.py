@@ -12,7 +12,7 @@ from mixus.agents.gate import AskModel, AskReviewer, Finish, NextMove, RunCall, 
 from mixus.agents.planning import TakePlan
 from mixus.core.database import Row, Transaction
 from mixus.evals import progress
-from mixus.evals.lifecycle import Failure
+from mixus.evals.lifecycle import Failure, Source
 from mixus.evals.progress import Leg, LostSegment
 from mixus.worker import acting, asking, finishing, parking, telemetry, thinking
 from mixus.worker.bench import Bench, Failed
@@ -52,9 +52,10 @@ async def _carry_on(bench: Bench, leg: Leg) -> None:
 
 async def _make_move(bench: Bench, leg: Leg, state: State) -> bool:
     """One act, journalled; whether the segment is over."""
-    if state.seconds_left(bench.now()) <= 0:
+    move = _next_move(state)
+    if state.seconds_left(bench.now()) <= 0 and not _is_uncertain(move):
         raise Failed(Failure.TIME_LIMIT, f"It used its {state.row['timeout_ms']} ms of agent time.")
-    match _next_move(state):
+    match move:
         case TakePlan(call):
             await thinking.take_plan(bench, leg, state, call)
         case AskModel():
@@ -63,7 +64,7 @@ async def _make_move(bench: Bench, leg: Leg, state: State) -> bool:
             await acting.run_call(bench, leg, state, call)
         case TakeResult(call):
             await acting.take_result(bench, leg, state, call)
-        case AskReviewer() as move:
+        case AskReviewer():
             return await asking.ask(bench, leg, state, move)
         case Finish(answer):
             await finishing.finish(bench, leg, state, answer)
@@ -75,6 +76,11 @@ def _next_move(state: State) -> TakePlan | NextMove:
     if state.is_planning:
         return planning.next_move(state.calls)
     return next_move(state.board, state.calls, state.conversation.answer)
+
+
+def _is_uncertain(move: TakePlan | NextMove) -> bool:
+    """What may have happened is asked about however late it is: nobody else would."""
+    return isinstance(move, AskReviewer) and move.source is Source.UNCERTAIN and move.checkpoint_id is None
 
 
 def _fail(tx: Transaction, leg: Leg, failed: Failed, now: datetime) -> None:

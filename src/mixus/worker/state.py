@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic_ai.messages import ToolCallPart
 from sqlalchemy import select
@@ -19,6 +19,8 @@ from mixus.evals.lifecycle import STATE_FORMAT, Failure, Source, Status
 from mixus.evals.progress import Leg, LostSegment
 from mixus.evals.tables import executions
 from mixus.worker.bench import Failed
+
+ACTS: Final = frozenset({"checkpoint", "checkpoint-skipped", "effect-intended"})
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def read_state(tx: Transaction, leg: Leg, catalog: Catalog, known: Sequence[Row]
     journal = [*known, *progress.journal_after(tx, leg.execution_id, number)]
     intents = effects.of_execution(tx, leg.execution_id)
     talk = conversation.rebuild(journal, intents)
-    board, is_planning = _board(tx, row, intents), catalog.plans(row["model"]) and not row["plan"]
+    board = _board(tx, row, intents)
+    is_planning = catalog.plans(row["model"]) and not row["plan"] and not _has_acted(journal)
     if is_planning:
         stages = {each["stage"] for each in board.checkpoints if each["source"] is Source.MANUAL}
         asked = [planning.read(part, stages) for part in talk.open_calls]
@@ -71,6 +74,14 @@ def _read(part: ToolCallPart, catalog: Catalog, row: Row, intent: Row | None) ->
     if isinstance(call, BadCall) and intent is not None:
         return calls.as_intended(part, intent["effect"]) or call
     return call
+
+
+def _has_acted(journal: Sequence[Row]) -> bool:
+    """It was begun by a release that asked for no plan, and may hold what was approved or was under way."""
+    return any(
+        entry["kind"] in ACTS or (entry["kind"] == "tool-call" and "arguments" in entry["data"])
+        for entry in journal
+    )
 
 
 def _board(tx: Transaction, row: Row, intents: dict[str, Row]) -> Board:

@@ -5,9 +5,9 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -64,8 +64,8 @@ def segment(tracer: Tracer, row: Row) -> Iterator[Span]:
         "gen_ai.request.model": row["model"],
         "mixus.segment": row["seq"],
     }
-    with tracer.start_as_current_span(
-        "invoke_agent mixus", _parent(row["id"]), SpanKind.INTERNAL, attributes, record_exception=False
+    with _started(
+        tracer, "invoke_agent mixus", SpanKind.INTERNAL, attributes, context=_parent(row["id"])
     ) as span:
         yield span
 
@@ -79,9 +79,7 @@ def model_call(tracer: Tracer, row: Row) -> Iterator[Span]:
         "gen_ai.request.model": name,
         "gen_ai.conversation.id": row["id"],
     }
-    with tracer.start_as_current_span(
-        f"chat {name}", kind=SpanKind.CLIENT, attributes=attributes, record_exception=False
-    ) as span:
+    with _started(tracer, f"chat {name}", SpanKind.CLIENT, attributes) as span:
         yield span
 
 
@@ -93,9 +91,7 @@ def tool_call(tracer: Tracer, name: str, action_id: str) -> Iterator[Span]:
         "gen_ai.tool.call.id": action_id,
         "gen_ai.tool.type": "function",
     }
-    with tracer.start_as_current_span(
-        f"execute_tool {name}", kind=SpanKind.INTERNAL, attributes=attributes, record_exception=False
-    ) as span:
+    with _started(tracer, f"execute_tool {name}", SpanKind.INTERNAL, attributes) as span:
         yield span
 
 
@@ -110,6 +106,31 @@ def used(span: Span, input_tokens: int | None, output_tokens: int | None) -> Non
 def failed(span: Span, code: str) -> None:
     span.set_attribute("error.type", code)
     span.set_status(Status(StatusCode.ERROR))
+
+
+@contextmanager
+def _started(
+    tracer: Tracer,
+    name: str,
+    kind: SpanKind,
+    attributes: Mapping[str, Any],
+    *,
+    context: Context | None = None,
+) -> Iterator[Span]:
+    """Of an error no more than its name is told: its words may quote a row, an argument or a secret."""
+    with tracer.start_as_current_span(
+        name,
+        context,
+        kind,
+        attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield span
+        except Exception as error:
+            failed(span, type(error).__name__)
+            raise
 
 
 def _parent(execution_id: str) -> Context:

@@ -11,6 +11,7 @@ from mixus.agents import conversation, offering, planning
 from mixus.agents.calls import Call
 from mixus.agents.catalog import OFFLINE
 from mixus.agents.instructions import system_prompt
+from mixus.agents.kept import kept
 from mixus.agents.prompts import PLAN_REMINDER, REMINDER
 from mixus.agents.tools.registry import Tool
 from mixus.core.database import Row, Transaction
@@ -32,7 +33,7 @@ async def ask_model(bench: Bench, leg: Leg, state: State) -> None:
     _check_limits(state)
     started = bench.now()
     with telemetry.model_call(bench.tracer, state.row) as span:
-        response = conversation.received(await _request(bench, leg, state), bench.redact)
+        response = await _request(bench, leg, state)
         usage = _usage(bench, state, response)
         telemetry.used(span, usage["inputTokens"], usage["outputTokens"])
     elapsed = bench.now() - started
@@ -141,12 +142,12 @@ def _entry(state: State, response: ModelResponse, usage: dict[str, Any], duratio
 
 
 def _arguments(part: ToolCallPart) -> Any:
-    """As JSON where they are JSON; else the text that the model wrote."""
+    """As JSON where they are JSON that a row can hold; else the text that the model wrote."""
     if not isinstance(part.args, str):
         return part.args
     try:
-        return orjson.loads(part.args)
-    except orjson.JSONDecodeError:
+        return kept(orjson.loads(part.args))
+    except ValueError:
         return part.args
 
 

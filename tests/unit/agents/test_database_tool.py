@@ -1,17 +1,23 @@
 """The database: a query only reads, a sandbox changes a copy, and a change for real is whole or nothing."""
 
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from unit.agents.own_copy import OwnCopy, call
 
 from mixus.agents.catalog import Catalog
-from mixus.agents.tools import database, statement
+from mixus.agents.tools import database, linear, statement
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.database import MAIN
 from mixus.agents.tools.registry import ToolFailed
@@ -149,6 +155,101 @@ def test_a_change_that_does_not_end_is_stopped(path: Path) -> None:
 def test_one_value_cannot_fill_the_memory(do: Call, sql: str) -> None:
     with pytest.raises(ToolFailed, match="too big"):
         do("query_database", sql)
+
+
+LETTERS = "replace(hex(zeroblob({count})), '00', '{letter}')"
+LONG = LETTERS.format(count=2_000_000, letter="a")
+OTHERS = LETTERS.format(count=2_000_000, letter="b")
+HALF = LETTERS.format(count=1_000_000, letter="a")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT length(trim({LONG}, {OTHERS} || 'a'))",
+        f"SELECT length(ltrim({LONG}, {OTHERS} || 'a'))",
+        f"SELECT length(rtrim({LONG}, {OTHERS} || 'a'))",
+        f"SELECT instr({LONG}, {HALF} || 'b')",
+        f"SELECT length(replace({LONG}, {HALF} || 'b', ''))",
+    ],
+)
+def test_a_function_of_two_long_texts_ends(path: Path, sql: str) -> None:
+    """SQLite's own takes from minutes to hours, and nothing stops it."""
+    started = time.monotonic()
+    with closing(sqlite3.connect(path)) as connection:
+        statement.query(connection, sql, [])
+    assert time.monotonic() - started < statement.MOST_SECONDS
+
+
+def test_two_long_objects_are_not_merged(do: Call) -> None:
+    with pytest.raises(ToolFailed, match="json_patch"):
+        do("query_database", "SELECT json_patch('{}', '{}')")
+
+
+@pytest.mark.parametrize(
+    "body", ["SELECT * FROM {} UNION ALL SELECT * FROM {}", "SELECT a.x FROM {} a, {} b"]
+)
+def test_a_statement_that_doubles_itself_cannot_fill_the_memory(path: Path, body: str) -> None:
+    """In a process of its own: the bound is of all of SQLite in a process."""
+    names = [f"c{number}" for number in range(30)]
+    doubled = [f"{name}(x) AS ({body.format(before, before)})" for before, name in pairwise(names)]
+    sql = f"WITH c0(x) AS (SELECT 1), {', '.join(doubled)} SELECT count(*) FROM c29"  # noqa: S608 - hostile
+    program = (
+        "import resource, sqlite3, sys\n"
+        "from mixus.agents.tools import statement\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))\n"
+        "statement.query(sqlite3.connect(sys.argv[1]), sys.argv[2], [])"
+    )
+    command = [sys.executable, "-c", program, str(path), sql]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert "ToolFailed: The statement needs too much memory" in ended.stderr
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.text("aAb .é€", max_size=6),
+    st.binary(max_size=4).map(lambda each: each.hex()[:4].encode()),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12).map(
+        lambda x: round(x, 2)
+    ),
+)
+
+
+@given(
+    st.sampled_from(["trim", "ltrim", "rtrim", "instr", "replace"]), st.lists(VALUES, min_size=3, max_size=3)
+)
+def test_a_function_of_ours_answers_what_that_of_sqlite_does(name: str, values: list[Any]) -> None:
+    counts = {"instr": [2], "replace": [3]}.get(name, [1, 2])
+    for count in counts:
+        sql = f"SELECT {name}({', '.join('?' * count)})"
+        with closing(sqlite3.connect(":memory:")) as theirs, closing(sqlite3.connect(":memory:")) as ours:
+            linear.replace_functions(ours, 1000)
+            assert (
+                ours.execute(sql, values[:count]).fetchone() == theirs.execute(sql, values[:count]).fetchone()
+            )
+
+
+def test_what_a_database_itself_says_with_such_a_function_goes_on_working(either: Call, path: Path) -> None:
+    execute(
+        path,
+        "CREATE VIEW short AS SELECT replace(trim(name), 'a', 'o') AS name FROM customer",
+        "CREATE INDEX trimmed ON customer (trim(name))",
+        "CREATE TABLE code (text TEXT CHECK (instr(text, '-') > 0))",
+    )
+    assert rows(either("query_database", "SELECT name FROM short")) == [["Ano"], ["Bob"]]
+    assert either("change_database", "INSERT INTO code VALUES ('a-b')")["changed"] == 1
+    assert either("change_database", "UPDATE customer SET name = ' Eve ' WHERE id = 1")["changed"] == 1
+    with pytest.raises(ToolFailed, match="CHECK"):
+        either("change_database", "INSERT INTO code VALUES ('ab')")
+    assert rows(either("query_database", "SELECT id FROM customer WHERE trim(name) = 'Bob'")) == [[2]]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 2**64, -(2**63) - 1])
+def test_a_value_that_would_be_shown_as_another_is_refused(either: Call, value: float) -> None:
+    for name in ("query_database", "change_database"):
+        with pytest.raises(ValidationError, match="number"):
+            either(name, "SELECT ?", value)
 
 
 # Nothing but what the tool says.

@@ -108,6 +108,12 @@ def test_a_part_of_a_file_is_read_and_says_where_it_goes_on(either: Call) -> Non
     assert rest == {"text": "Ana,100\n", "total_lines": 2, "next_line": None}
 
 
+@pytest.mark.parametrize("name", ["from_line", "lines"])
+def test_a_number_of_lines_that_could_not_be_kept_is_refused(do: Call, name: str) -> None:
+    with pytest.raises(ValidationError, match="less than or equal"):
+        do("read_file", path="a.txt", **{name: 2**70})
+
+
 def test_beyond_the_last_line_there_is_nothing(do: Call) -> None:
     assert do("read_file", path="bonus.csv", from_line=9)["text"] == ""
 

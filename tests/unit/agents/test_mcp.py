@@ -19,6 +19,7 @@ from mcp_types import Tool as Listed
 from pydantic_ai.messages import ToolCallPart
 
 from mixus.agents.calls import BadCall, Call, read
+from mixus.agents.offering import definition
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.mcp import mcp_servers
 from mixus.agents.tools.mcp_schema import SchemaRefused, arguments_of
@@ -293,6 +294,54 @@ def test_a_schema_that_is_made_to_break_us_is_refused(schema: dict[str, Any], re
 def test_a_schema_without_an_end_ends() -> None:
     loop = {"type": "object", "allOf": [{"$ref": "#"}]}
     assert "they cannot be checked" in problem(loop, {})
+
+
+OLD = {"$schema": "http://json-schema.org/draft-07/schema#"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "shown"),
+    [
+        ({"$defs": {"a": True}}, {"$defs": {"a": {}}}),
+        ({**OLD, "$defs": [1]}, OLD),
+        ({**OLD, "$defs": {"a": 1}}, OLD),
+        ({"properties": {"a": {"const": {"properties": 3}}}}, {"properties": {"a": {"const": {}}}}),
+        ({"properties": {"a": {"enum": [{"$defs": {"b": 1}}]}}}, {"properties": {"a": {"enum": [{}]}}}),
+        ({"x-own": {"properties": []}}, {"x-own": {}}),
+        ({"x-own": {"anyOf": 5}}, {"x-own": {}}),
+        ({"x-own": {"anyOf": [3, {"type": "null"}]}}, {"x-own": {}}),
+        ({"anyOf": [False, {"type": "null"}]}, {"anyOf": [{"not": {}}, {"type": "null"}]}),
+        ({"properties": {"anyOf": {"type": "string"}}}, {"properties": {"anyOf": {"type": "string"}}}),
+    ],
+)
+def test_a_schema_of_an_odd_form_can_be_told_to_a_model(
+    schema: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    """One that could not be would end every task that has the tool."""
+    tool = tool_of({"type": "object", **schema})
+    assert tool.arguments.model_json_schema() == {"type": "object", **shown}
+    assert definition(tool).parameters_json_schema["type"] == "object"
+
+
+def test_references_that_fan_out_or_lead_nowhere_are_not_told_to_a_model() -> None:
+    """For some models they are written out, in a process of ours."""
+    fan = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)}
+    bomb = {"type": "object", "$ref": "#/$defs/d0", "$defs": {**fan, "d30": {"type": "object"}}}
+    nowhere = {"type": "object", "properties": {"a": {"$ref": "#/$defs/b"}}}
+    tree: dict[str, Any] = {
+        "type": "object",
+        "properties": {"root": {"$ref": "#/$defs/a~1b"}},
+        "$defs": {"a/b": {"type": "object", "properties": {"next": {"$ref": "#/$defs/a~1b"}}}},
+    }
+    for hostile in (bomb, nowhere):
+        assert tool_of(hostile).arguments.model_json_schema() == {"type": "object"}
+    assert tool_of(tree).arguments.model_json_schema() == tree
+
+
+@pytest.mark.parametrize("text", ['{"a":' + "[" * 120 + "]" * 120 + "}", '{"a":' * 240 + "1" + "}" * 240])
+def test_arguments_too_deep_to_be_kept_are_refused(text: str) -> None:
+    """They would break off the segment that is to write them down, again and again."""
+    assert "nested deeper than 100 levels" in problem({"type": "object"}, text)
 
 
 @pytest.mark.parametrize("draft", ["2020-12/schema", "2019-09/schema"])

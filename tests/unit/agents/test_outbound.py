@@ -145,6 +145,7 @@ def test_a_name_with_one_private_answer_among_public_ones_is_refused_whole(mixed
             "example.org",
         ),
         *("http://user:secret@example.org/", "http://example.org@127.0.0.1/", "http://example.org:8080/"),
+        *("http://example.org:0/", "http://[2606:4700::1%25lo]/"),
         *("http://example.org:22/", "http://example.org:99999/", "http://example.org:-1/", ""),
     ],
 )
@@ -452,4 +453,15 @@ def test_a_host_has_one_spelling(text: str) -> None:
     except ValueError:
         return
     assert canonical(host) == host
-    assert host.isascii() or "%" in host
+    assert host.isascii()
+
+
+def test_an_address_with_a_zone_is_no_host() -> None:
+    """It would be another one than the same address in a list."""
+    for text in ("fd00:ec2::254%1", "[::1%lo]", "2606:4700::1%eth0"):
+        with pytest.raises(ValueError, match="not the name of a host"):
+            canonical(text)
+
+
+def test_port_0_is_not_checked_as_another() -> None:
+    assert "at port 0 is not among" in refusal(gateway("*"), "http://example.org:0/")

@@ -35,6 +35,11 @@ def written(folder: Path, table: Any) -> Path:
     return path
 
 
+def test_more_kept_than_there_was_costs_no_less_than_nothing() -> None:
+    price = price_of(4, 8, cachedInputPerMillionUsd=0)
+    assert price.cost(usage(cached=9_000_000)) == pytest.approx(4)
+
+
 def test_the_own_table_comes_before_the_known_prices(tmp_path: Path) -> None:
     prices = read_prices(written(tmp_path, {NAME: OWN}))
     assert prices.cost(NAME, response(usage())) == pytest.approx(4 + 4)

@@ -1,4 +1,6 @@
+import json
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from factories import UNKNOWN_KEY
@@ -39,6 +41,15 @@ def test_no_secret_survives_anywhere_in_a_text(secret: str, frame: str) -> None:
     text = frame.format(secret, secret)
     for value in (text, {"a": [text]}, {text: 1}):
         assert secret not in str(redact(value))
+
+
+@pytest.mark.parametrize("value", ['a "quoted\\ one', "naïve-password", "with space/and+more%"])
+def test_a_secret_is_found_in_json_and_in_an_address_too(value: str) -> None:
+    """The arguments of a call come as JSON in a text; a page may quote what it was sent."""
+    spelled = (json.dumps(value), json.dumps(value, ensure_ascii=False))
+    in_addresses = (quote(value, safe=""), quote_plus(value))
+    for each in (*spelled, *(f'"{text}"' for text in in_addresses)):
+        assert Redactor([value])(each) == f'"{REDACTED}"'
 
 
 def test_what_surrounds_a_secret_stays() -> None:

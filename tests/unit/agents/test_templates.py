@@ -268,6 +268,11 @@ def test_what_a_template_does_not_take_is_refused_by_its_name(name: str, given: 
     assert refused.value.members["errors"][0]["field"] == field
 
 
+@pytest.mark.parametrize("zero", [-0.0, "-0", "-0.00"])
+def test_a_zero_has_no_sign(zero: object) -> None:
+    assert "-0" not in task("commission", {"rate": zero, "sales": zero}, "rehearsal").description
+
+
 @pytest.mark.parametrize("number", [12.5, "12.5", "12.50"])
 def test_a_number_may_come_as_text_in_digits(number: object) -> None:
     assert task("commission", {"rate": number}, "rehearsal").parameters == {

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mixus.cli import eval as eval_commands
-from mixus.cli import terminal
+from mixus.cli import eval_waiting, terminal
 from mixus.cli.eval_entries import told
 
 if TYPE_CHECKING:
@@ -120,7 +120,16 @@ def test_create_sends_what_the_options_say(
         *("--checkpoint", "calculation: Check the sum | Is it $7,500?", "-c", "mail: Before it is sent"),
         *("--test-mode", "with-verification", "--reviewer", "ann@example.org", "--script", str(script)),
         *("--environment", "sandbox", "--tool", "calculate", "--max-steps", "5", "--max-cost-usd", "0.5"),
-        *("--timeout-ms", "1000", "--metadata", "build=7=8", "--idempotency-key", "build-7"),
+        *(
+            "--max-tokens",
+            "900",
+            "--timeout-ms",
+            "1000",
+            "--metadata",
+            "build=7=8",
+            "--idempotency-key",
+            "build-7",
+        ),
     )
     assert result.exit_code == 4
     assert "exe_1 (rehearsal)" in result.stdout
@@ -143,6 +152,7 @@ def test_create_sends_what_the_options_say(
         "tools": ["calculate"],
         "maxSteps": 5,
         "maxCostUsd": 0.5,
+        "maxTokens": 900,
         "timeoutMs": 1000,
         "metadata": {"build": "7=8"},
     }
@@ -189,7 +199,7 @@ def test_an_expectation_that_cannot_be_read_is_wrong_usage(
 
 
 @pytest.mark.parametrize(
-    ("passed", "shown"), [(True, "passed Right."), (False, "not passed Right."), (None, "unscored Right.")]
+    ("passed", "shown"), [(True, "passed: Right."), (False, "not passed: Right."), (None, "unscored: Right.")]
 )
 def test_the_status_shows_the_score(
     run: Run, server: "ScriptedServer", reply: "type[Reply]", passed: object, shown: str
@@ -317,6 +327,98 @@ def test_an_edit_is_sent_with_the_approval(run: Run, server: "ScriptedServer", r
     assert server.received[-1].body == {"attempt": 3, "action": "approve", "editedActions": edited}
 
 
+def test_an_edit_without_a_name_is_of_the_only_action(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    server.on("GET", STATUS, reply(body=status("awaiting-verification", checkpoints=[CHECKPOINT])))
+    server.on("POST", DECISION, reply(body=CHECKPOINT | {"status": "approved"}))
+    assert run("decide", "exe_1", "--approve", "--edit", '{"to": "a=b"}').exit_code == 0
+    edited = [{"actionId": "act_1", "arguments": {"to": "a=b"}}]
+    assert server.received[-1].body == {"attempt": 3, "action": "approve", "editedActions": edited}
+
+
+def test_of_several_actions_each_has_its_name_and_an_edit_must_say_it(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    second = {"actionId": "act_2", "tool": "post", "effect": "send", "arguments": {}}
+    first = {"actionId": "act_1", "tool": "post", "effect": "send", "arguments": {}}
+    both = CHECKPOINT | {"proposedActions": [first, second]}
+    server.on("GET", STATUS, reply(body=status("awaiting-verification", checkpoints=[both])))
+    result = run("decide", "exe_1", "--approve", "--edit", '{"to": "bob"}')
+    assert result.exit_code == 2
+    assert "post (send)  act_1" in result.stdout
+    assert "post (send)  act_2" in result.stdout
+    assert [request.method for request in server.received] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--reject", "--edit", '{"to": "bob"}'],
+        ["--approve", "--edit", '{"a": 1}', "--edit", '{"a": 2}'],
+        ["--approve", "--edit", 'act_1={"a": 1}', "--edit", 'act_1={"a": 2}'],
+        ["--approve", "--edit", 'act_1={"a": 1}', "--edit", '{"a": 2}'],
+        ["--approve", "--edit", '{"a": NaN}'],
+    ],
+)
+def test_edits_that_cannot_be_meant_are_refused_before_anything_is_sent(
+    run: Run, server: "ScriptedServer", options: list[str]
+) -> None:
+    result = run("decide", "exe_1", *options)
+    assert result.exit_code == 2
+    assert "--edit" in result.stderr
+    assert server.received == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--expect", "number=NaN"],
+        ["--expect", "number=1e400"],
+        ["--expect", "number=1", "--tolerance", "inf"],
+        ["--max-cost-usd", "inf"],
+        ["--max-cost-usd", "nan"],
+    ],
+)
+def test_a_number_that_json_does_not_have_is_refused_by_its_option(
+    run: Run, server: "ScriptedServer", options: list[str]
+) -> None:
+    result = run("create", "Add it", *options)
+    assert result.exit_code == 2
+    assert options[-2] in result.stderr
+    assert server.received == []
+
+
+def test_the_status_shows_the_plan(run: Run, server: "ScriptedServer", reply: "type[Reply]") -> None:
+    plan = [
+        {"step": 1, "description": "Add it", "effect": "read", "stage": None},
+        {"step": 2, "description": "Tell\nAnn", "effect": "send", "stage": None},
+    ]
+    server.on("GET", STATUS, reply(body=status("running", plan=plan)))
+    assert column(run("status", "exe_1"), "plan") == ["1. Add it", "2. Tell Ann (send)"]
+
+
+def test_a_wait_that_takes_long_says_where_to_look(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eval_waiting, "SILENCE_SECONDS", 0.0)
+    server.on("POST", CREATE, reply(body=CREATED))
+    server.on("GET", STATUS, reply(body=status("queued")), reply(body=status("completed", 2)))
+    result = run("create", "Add it", "--wait")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == ["Not there yet: `mixus eval watch exe_1` says why."]
+
+
+def test_what_is_wrong_with_one_field_is_said_once(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    wrong = [{"field": "template", "message": "There is no such template."}]
+    problem = {"code": "invalid", "detail": "There is no such template.", "errors": wrong}
+    server.on("POST", CREATE, reply(422, problem, {"X-Request-Id": "req_1"}))
+    said = run("create", "--template", "x").stderr
+    assert said == "Error: template: There is no such template. (invalid, request req_1)\n"
+
+
 @pytest.mark.parametrize("edit", ["act_1", "act_1=", "act_1=[1]", '={"to": "bob"}', "act_1={"])
 def test_an_edit_that_cannot_be_read_is_refused_before_anything_is_sent(
     run: Run, server: "ScriptedServer", edit: str
@@ -403,8 +505,8 @@ def test_watch_shows_each_entry_once_and_ends_at_the_pause(
     result = run("watch", "exe_1")
     assert result.exit_code == 3
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("15:30:00  model-call  [rehearsal]")
-    assert lines[1].startswith("15:30:01  tool-call   calculate → 777")
+    assert lines[0].startswith("15:30:00  model-call   [rehearsal]")
+    assert lines[1].startswith("15:30:01  tool-call    calculate → 777")
     assert (len(lines[1]), lines[1][-1], lines[2]) == (80, "…", "")
     assert "Is the result $7,500?" in result.stdout
     as_json = run("watch", "exe_1", "--json").stdout.splitlines()
@@ -640,6 +742,13 @@ def test_a_list_in_a_pipe_is_a_whole_line_each_with_local_times(
             {"action": "hint", "hint": "Round", "comment": "Why", "by": "ada", "via": "key"},
             ['hint "Round" by ada via key; comment: Why'],
         ),
+        (
+            "parked",
+            {"reason": "a:x answered 503", "retryAt": "2026-11-25T10:00:30.000Z"},
+            ["until 15:30:30", "a:x answered 503"],
+        ),
+        ("model-retry", {"model": "a:x", "reason": "a:x answered 503"}, ["a:x answered 503"]),
+        ("reminder", {"reason": "no plan"}, ["no plan"]),
         ("judge", {"passed": True, "reason": "It says\nplease."}, ["passed: It says please."]),
         ("judge", {"passed": False, "reason": "It shouts."}, ["not passed: It shouts."]),
         ("judge", {"passed": None, "reason": "None."}, ["no verdict: None."]),

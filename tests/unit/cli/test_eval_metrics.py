@@ -1,6 +1,7 @@
 """`mixus eval metrics` and `mixus eval export`."""
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -9,7 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mixus.cli import eval as eval_commands
-from mixus.cli import eval_metrics
+from mixus.cli import eval_metrics, terminal
+from mixus.client import MetricsReport
+from mixus.client.wire import build
 
 if TYPE_CHECKING:
     from unit.conftest import Reply, ScriptedServer
@@ -44,13 +47,13 @@ REPORT = {
 
 
 class Run(Protocol):
-    def __call__(self, *arguments: str) -> Result: ...
+    def __call__(self, *arguments: str, **environment: str) -> Result: ...
 
 
 @pytest.fixture
 def run(server: "ScriptedServer") -> Run:
-    def invoke(*arguments: str) -> Result:
-        env = {"MIXUS_URL": server.url, "MIXUS_API_KEY": KEY, "COLUMNS": "140"}
+    def invoke(*arguments: str, **environment: str) -> Result:
+        env = {"MIXUS_URL": server.url, "MIXUS_API_KEY": KEY, "COLUMNS": "140", **environment}
         return CliRunner().invoke(eval_commands.app, list(arguments), env=env)
 
     return invoke
@@ -141,3 +144,60 @@ def test_a_table_on_a_terminal_cannot_command_it() -> None:
     text = b"".join(eval_metrics.shown(pieces)).decode()
     assert "\x1b" not in text
     assert next(csv.reader([text]))[0] == "a"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [140, 40])
+def test_a_terminal_that_is_too_narrow_for_the_table_gets_a_block_for_each_group(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = Terminal()
+    eval_metrics.print_report(build(MetricsReport, REPORT), stream)
+    lines = terminal.plain(stream.getvalue()).splitlines()
+    assert any("Median" in line and "Cost" in line for line in lines) == (width == 140)
+    if width == 40:
+        assert max(map(len, lines[1:])) <= width
+        assert "  success  75% (3 of 4)" in lines
+        assert "  cost     $1.5 + 7 unknown" in lines
+
+
+def test_a_pipe_gets_a_whole_line_for_each_group_however_narrow_it_says_it_is(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    server.on("GET", METRICS, reply(body=REPORT))
+    result = run("metrics", COLUMNS="40")
+    assert "a:x  with-verification" in " ".join(result.stdout.split("   "))
+    assert "unknown" in next(line for line in result.stdout.splitlines() if line.startswith("a:x"))
+
+
+def test_no_runs_at_all_say_that_rehearsal_is_left_out(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    empty = REPORT | {"groups": [], "totals": {"executions": 0}, "includeRehearsal": False}
+    server.on("GET", METRICS, reply(body=empty))
+    assert "--include-rehearsal" in run("metrics").stdout
+    server.on("GET", METRICS, reply(body=empty | {"includeRehearsal": True}))
+    assert "--include-rehearsal" not in run("metrics").stdout
+
+
+def test_rehearsal_costs_nothing_and_not_an_unknown_sum() -> None:
+    free = {"executions": 1, "cost": {"costUsd": None, "costKnown": 0, "costUnknown": 1}}
+    report = build(
+        MetricsReport,
+        REPORT | {"groups": [free | {"testMode": "m", "model": "rehearsal", "rehearsal": True}]},
+    )
+    assert eval_metrics.cost(report.groups[0]) == "none"
+
+
+def test_a_file_in_a_folder_that_is_not_there_is_wrong_usage(
+    run: Run, server: "ScriptedServer", tmp_path: Path
+) -> None:
+    result = run("export", "--output", str(tmp_path / "none" / "runs.csv"))
+    assert result.exit_code == 2
+    assert "is no folder" in " ".join(result.stderr.split())
+    assert server.received == []

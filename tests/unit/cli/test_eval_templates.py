@@ -65,7 +65,7 @@ def test_templates_are_listed_with_what_they_take(
     assert result.stdout.splitlines() == [
         "commission",
         "  Works out a commission.",
-        "  rate=15  In percent. 0 to 100.",
+        "  rate=15     In percent. 0 to 100.",
         "  currency=$  Of the sales. One of $, €.",
         "  rehearsal: whole. Does all of it.",
         "",

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from mixus.agents.catalog import Catalog
+from mixus.agents.tools.builtin import BUILT_IN
 from mixus.cli import serve
+from mixus.cli.secrets import secrets_of
 from mixus.core.errors import Misconfigured
 from mixus.core.settings import Settings
 
@@ -44,3 +46,25 @@ def test_a_key_in_the_environment_alone_is_no_order_to_spend() -> None:
     assert not serve.may_spend(Settings())
     assert serve.may_spend(Settings(model="rehearsal"))
     assert serve.may_spend(Settings(models="openai:*"))
+
+
+@pytest.mark.parametrize("model", ["rehearsal", "script", "nobody:x"])
+def test_a_judge_that_is_no_language_model_lets_nothing_start(model: str) -> None:
+    rules = serve.model_rules(Settings(judge_model=model))
+    with pytest.raises(Misconfigured, match=f"MIXUS_JUDGE_MODEL={model} cannot judge: name a language model"):
+        serve.require_judge(Catalog("rehearsal", rules=rules))
+
+
+def test_a_live_tool_that_is_not_there_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    serve.warn_of_live_tools(Settings(live_tools="send_email, send_emial"), BUILT_IN)
+    assert caplog.messages == ["MIXUS_LIVE_TOOLS names send_emial, which is no tool here as yet"]
+
+
+def test_what_an_mcp_server_is_given_from_the_environment_is_a_secret_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mcp.json"
+    headers = {"Authorization": "Bearer ${CRM_TOKEN}"}
+    file.write_text(json.dumps({"servers": {"crm": {"url": "http://127.0.0.1:1/mcp", "headers": headers}}}))
+    monkeypatch.setenv("CRM_TOKEN", "made-up-token")
+    assert "made-up-token" in secrets_of(Settings(mcp_file=file))

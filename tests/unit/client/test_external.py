@@ -316,6 +316,29 @@ def test_an_effect_that_broke_and_is_hinted_is_dropped(
         run.finish("ok")
 
 
+def test_a_verdict_on_a_broken_effect_that_came_before_the_question_was_read_counts(
+    caller: "Caller", doubtful: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    doubtful.on("GET", STATUS, reply(body=approved({})))
+    with agent(caller) as run:
+        assert refund(run, broken) == "counted as done"
+        run.finish("ok")
+
+
+def test_nor_is_a_hint_lost_that_came_before(
+    caller: "Caller", doubtful: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    failed = DONE | {"state": "failed", "result": "not certain"}
+    doubtful.on("POST", f"{ONE}/effects/act_1/result", reply(is_dropped=True), reply(200, failed))
+    hint = HINT | {"at": "2026-11-23T10:00:00.000Z"}
+    hinted = status_of("running", 3, {"status": "pending", "attempt": 2, "hints": [hint]})
+    doubtful.on("GET", STATUS, reply(body=hinted))
+    with agent(caller) as run:
+        with pytest.raises(EffectHinted, match="35 is enough"):
+            refund(run, broken)
+        run.finish("ok")
+
+
 @pytest.mark.parametrize("result", [object(), float("nan"), "x" * 100_000])
 def test_a_result_that_cannot_be_kept_is_still_told_as_done(
     caller: "Caller", scripted: "ScriptedServer", result: Any
@@ -403,6 +426,41 @@ def test_an_exception_fails_the_execution_by_its_kind_and_goes_on(
     with pytest.raises(Broken), agent(caller):
         raise Broken("the password is hunter2")
     assert sent(scripted, f"{ONE}/finish") == [{"workerId": "wrk_1", "error": "Broken"}]
+
+
+def test_giving_up_twice_because_no_answer_came_is_giving_up(
+    caller: "Caller", scripted: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    ended = {"code": "execution-finished", "detail": "It is failed.", "executionStatus": "failed"}
+    scripted.on("POST", f"{ONE}/finish", reply(is_dropped=True), reply(409, ended))
+    with agent(caller) as run:
+        run.fail("I am lost.")
+    scripted.on("POST", f"{ONE}/finish", reply(409, ended))
+    with pytest.raises(ExecutionEnded), agent(caller) as run:
+        run.fail("I am lost.")
+
+
+def test_an_answer_that_came_too_late_for_an_effect_is_no_success(
+    caller: "Caller", scripted: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    """In the baseline an effect without a result ends it."""
+    scripted.on("POST", f"{ONE}/finish", reply(200, {"status": "failed", "checkpointId": None}))
+    with pytest.raises(ExecutionEnded) as caught, agent(caller) as run:
+        run.finish("40")
+    assert caught.value.execution_status == "failed"
+    assert len(sent(scripted, f"{ONE}/finish")) == 1
+
+
+def test_a_key_that_was_used_before_takes_over_what_it_began(
+    caller: "Caller", scripted: "ScriptedServer", reply: "type[Reply]"
+) -> None:
+    scripted.on("POST", ROOT, reply(201, BEGUN, {"Idempotency-Replayed": "true"}))
+    before = BEGUN | {"workerId": "wrk_2", "effects": [DONE | {"result": "paid before"}]}
+    scripted.on("POST", f"{ONE}/attach", reply(200, before))
+    with agent(caller, idempotency_key="order 7") as run:
+        assert refund(run, never) == "paid before"
+        run.finish("ok")
+    assert sent(scripted, f"{ONE}/finish")[0]["workerId"] == "wrk_2"
 
 
 def test_an_end_without_a_result_is_a_failure(caller: "Caller", scripted: "ScriptedServer") -> None:

@@ -86,6 +86,7 @@ def test_a_task_is_written_as_the_wire_wants_it(
             tools=("calculate",),
             max_steps=5,
             max_cost_usd=0.5,
+            max_tokens=9000,
             timeout_ms=1000,
             metadata={"build_number": 7, "none": None},
         )
@@ -101,6 +102,7 @@ def test_a_task_is_written_as_the_wire_wants_it(
         "tools": ["calculate"],
         "maxSteps": 5,
         "maxCostUsd": 0.5,
+        "maxTokens": 9000,
         "timeoutMs": 1000,
         "metadata": {"build_number": 7, "none": None},
     }

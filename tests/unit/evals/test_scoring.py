@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,25 @@ def test_contains_wants_the_whole_text(answer: str) -> None:
 @given(words, texts, texts)
 def test_whatever_surrounds_it_a_text_is_contained(text: str, before: str, after: str) -> None:
     assert scored("contains", text, f"{before} {text} {after}").passed is True
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "found"),
+    [
+        ("straße", "Die STRAẞE.", "STRAẞE"),
+        ("İstanbul ß", "to İSTANBUL ß now", "İSTANBUL ß"),
+        ("k", "300 \u212a", "\u212a"),
+        ("ΣΑΣ", "σας", "σας"),
+    ],
+)
+def test_contains_tells_the_text_as_it_stands_in_any_script(words: str, answer: str, found: str) -> None:
+    assert scored("contains", words, answer).value == found
+
+
+def test_contains_does_not_take_minutes_for_long_words_that_almost_stand_there() -> None:
+    """By an engine for patterns it takes the product of the two lengths."""
+    words = "漢" * 20_000
+    assert scored("contains", words, (words[1:] + "x") * 50).passed is False
 
 
 def test_contains_takes_no_character_for_a_pattern() -> None:
@@ -284,6 +304,42 @@ def test_a_schema_is_checked_and_the_detail_says_what_does_not_hold() -> None:
     assert found.detail == "In the JSON of the answer `type` does not hold at total."
 
 
+@pytest.mark.parametrize(
+    ("step", "found", "passed"),
+    [
+        (0.01, "0.29", True),
+        (0.01, "0.295", False),
+        (0.1, "9" * 400, True),
+        (7, "9" * 400, False),
+        (5e-324, "1e308", True),
+        (3, "-6.0", True),
+        (3, "true", True),
+    ],
+)
+def test_a_multiple_is_one_in_decimal_of_whatever_size(step: float, found: str, *, passed: bool) -> None:
+    schema = {"properties": {"total": {"multipleOf": step}}}
+    assert scored("json", schema, f'{{"total": {found}}}', match="schema").passed is passed
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"allOf": [{"type": "number"}] * 500}, {"enum": list(range(2_000))}, {"items": {"allOf": [True] * 800}}],
+)
+def test_an_answer_that_would_be_checked_for_minutes_is_not_judged(schema: Any) -> None:
+    answer = json.dumps([[0] * 40] * 400 if "items" in schema else [0] * 10_000)
+    found = scored("json", {"items": schema}, answer, match="schema")
+    assert (found.passed, found.detail) == (
+        None,
+        "The JSON of the answer is too large to be held to this schema.",
+    )
+
+
+def test_a_large_answer_is_held_to_a_schema_of_some_size() -> None:
+    row = {name: {"type": "number", "minimum": 0} for name in "abcdefgh"}
+    answer = json.dumps([dict.fromkeys("abcdefgh", 1)] * 1_000)
+    assert scored("json", {"items": {"properties": row}}, answer, match="schema").passed is True
+
+
 @given(json_values)
 def test_any_json_can_be_held_to_a_schema(value: Any) -> None:
     assert scored("json", {"not": SCHEMA}, json.dumps(value), match="schema").passed is True
@@ -301,6 +357,8 @@ def test_any_json_can_be_held_to_a_schema(value: Any) -> None:
         ({"properties": {"a": {"patternProperties": {"a": True}}}}, "may not use `patternProperties`"),
         ({"uniqueItems": True}, "may not use `uniqueItems`"),
         ({"if": {"unevaluatedItems": False}}, "may not use `unevaluatedItems`"),
+        ({"if": True, "then": {"$ref": "#"}}, "may not use `$ref`"),
+        ({"if": False, "else": {"pattern": "(?=a)"}}, "`pattern` of the schema cannot be used"),
         ({"properties": {"a": {"pattern": "(?=a)"}}}, "`pattern` of the schema cannot be used"),
         (["type"], "A schema is an object"),
         ({"title": "t" * 17_000}, "16384 bytes"),
@@ -308,6 +366,18 @@ def test_any_json_can_be_held_to_a_schema(value: Any) -> None:
 )
 def test_what_is_no_schema_or_leads_elsewhere_is_refused(schema: Any, problem: str) -> None:
     assert problem in refused("json", schema, match="schema")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"remark": {"pattern": 7, "properties": [1], "$ref": "#"}},
+        {"definitions": {"pattern": {"type": "string"}}},
+        {"properties": {"pattern": {"type": "string"}, "properties": {"type": "array"}}},
+    ],
+)
+def test_a_keyword_that_means_nothing_and_a_member_named_like_one_are_taken(schema: Any) -> None:
+    assert scored("json", schema, "{}", match="schema").passed is True
 
 
 # What is told.
@@ -325,6 +395,22 @@ def test_a_score_can_always_be_stored_and_is_short(kind: Kind, answer: str, more
     assert len(found.value if isinstance(found.value, str) else json.dumps(found.value)) <= MOST_VALUE
     assert found.expected == values[kind]
     assert found.detail.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ('{"id": 18446744073709551616}', '{"id": 18446744073709551616}'),
+        ('{"id": "\\ud800"}', '{"id": "\\ud800"}'),
+        ('{"\\udfff": 1}', '{"\\udfff": 1}'),
+        ('"\\ud83d"', "\\ud83d"),
+    ],
+)
+def test_json_that_no_store_holds_is_told_as_text(answer: str, kept: str) -> None:
+    for match in ("subset", "schema"):
+        found = scored("json", {"additionalProperties": {"type": "null"}}, answer, match=match)
+        assert found.value == kept
+        assert orjson.loads(orjson.dumps(found.shown())) == found.shown()
 
 
 def test_a_long_find_is_cut_and_says_so() -> None:

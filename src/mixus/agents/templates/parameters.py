@@ -58,7 +58,8 @@ class Parameter:
             self.maximum is not None and number > self.maximum
         ):
             raise ValueError(f"Give a number from {self.minimum} to {self.maximum}.")
-        return round(number, self.decimals)
+        # Minus zero is zero: a description would show its sign.
+        return round(number, self.decimals) + 0
 
     def _checked(self, text: str) -> str:
         if self.kind is Kind.CHOICE and text not in self.choices:

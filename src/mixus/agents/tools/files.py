@@ -30,6 +30,8 @@ MOST_OWN_FILES: Final = 1000
 MOST_OWN_BYTES: Final = 10 * 1024 * 1024
 # Below the limit of any tool's result, so that the result stays JSON.
 MOST_SHOWN: Final = 40_000
+# More than a file can have; a number of any length could not be kept.
+MOST_LINES: Final = 2 * MOST_BYTES
 
 Own = Mapping[str, bytes | None]
 
@@ -46,8 +48,8 @@ class Listing(Arguments):
 
 class Reading(Arguments):
     path: FilePath
-    from_line: int = Field(default=1, ge=1)
-    lines: int = Field(default=2000, ge=1)
+    from_line: int = Field(default=1, ge=1, le=MOST_LINES)
+    lines: int = Field(default=2000, ge=1, le=MOST_LINES)
 
 
 class Writing(Arguments):

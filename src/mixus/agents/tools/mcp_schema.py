@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from functools import cache
 from itertools import islice
 from typing import Any, ClassVar, Final
+from urllib.parse import unquote
 
 import orjson
 from jsonschema import FormatChecker  # type: ignore[import-untyped]  # it ships no types
@@ -28,6 +29,8 @@ from mixus.agents.tools.registry import Arguments
 
 MOST_BYTES: Final = 32 * 1024
 MOST_DEPTH: Final = 40
+# Deeper arguments could be checked, and neither written as JSON nor kept.
+MOST_DEPTH_OF_ARGUMENTS: Final = 100
 MOST_WORK: Final = 20_000
 MOST_PROBLEMS: Final = 5
 MOST_CHARACTERS: Final = 200
@@ -41,6 +44,8 @@ LEFT_TO_THE_SERVER: Final = (
     "unevaluatedItems",
     "format",
 )
+NAMED: Final = frozenset({"properties", "$defs", "definitions"})
+OPTIONS: Final = frozenset({"anyOf", "oneOf", "allOf"})
 NO_FORMATS: Final = FormatChecker(formats=())
 
 _work: ContextVar[list[int]] = ContextVar("work")
@@ -63,7 +68,8 @@ class Passed(Arguments):
     def _fits(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        problems = [*_problems_of_numbers(value)] or _problems(cls.checker, value)
+        problems = _problems_of_depth(value) or [*_problems_of_numbers(value)]
+        problems = problems or _problems(cls.checker, value)
         if problems:
             raise ValidationError.from_exception_data(cls.__name__, problems)
         return value
@@ -79,7 +85,8 @@ def arguments_of(schema: dict[str, Any], clean: Callable[[str], str]) -> type[Pa
     if schema.get("type") != "object":
         raise SchemaRefused("its input schema is not of type object")
     _require_local(schema)
-    return type("Passed", (Passed,), {"schema_shown": _shown(schema, clean), "checker": _checker(schema)})
+    shown = _shown(schema, clean) if _is_inlinable(schema) else {"type": "object"}
+    return type("Passed", (Passed,), {"schema_shown": shown, "checker": _checker(schema)})
 
 
 def _checker(schema: dict[str, Any]) -> Any:
@@ -127,6 +134,35 @@ def _leads_elsewhere(node: Any, *, is_root: bool) -> bool:
     return is_another or any(isinstance(text, str) and not text.startswith("#") for text in references)
 
 
+def _is_inlinable(schema: dict[str, Any]) -> bool:
+    """Whether every reference leads somewhere, and not to gigabytes: for some models they are written out."""
+    waiting: list[tuple[Any, frozenset[str]]] = [(schema, frozenset())]
+    for _ in range(MOST_WORK):
+        if not waiting:
+            return True
+        node, followed = waiting.pop()
+        waiting += ((child, followed) for child in _children(node))
+        pointer = node.get("$ref") if isinstance(node, dict) else None
+        if isinstance(pointer, str) and pointer.startswith("#/") and pointer not in followed:
+            target = _target(schema, pointer)
+            if target is None:
+                return False
+            waiting.append((target, followed | {pointer}))
+    return False
+
+
+def _target(schema: dict[str, Any], pointer: str) -> Any:
+    """What a JSON pointer of a reference (RFC 6901 §6) leads to; None where there is nothing."""
+    node: Any = schema
+    for name in unquote(pointer).split("/")[1:]:
+        if isinstance(node, list) and name.isdecimal():
+            node = dict(enumerate(node)).get(int(name))
+        else:
+            key = name.replace("~1", "/").replace("~0", "~")
+            node = node.get(key) if isinstance(node, dict) else None
+    return node
+
+
 def _children(node: Any) -> Iterator[Any]:
     if isinstance(node, dict):
         yield from node.values()
@@ -135,15 +171,38 @@ def _children(node: Any) -> Iterator[Any]:
 
 
 def _shown(node: Any, clean: Callable[[str], str]) -> Any:
-    """The schema as a model sees it: its words are a stranger's."""
+    """The schema as a model sees it: its words are a stranger's.
+
+    What has the name of a keyword and not its form is left out, wherever it stands: whoever reads schemas
+    would stumble over it, in each step of each task.
+    """
     if isinstance(node, dict):
-        return {
-            key: clean(value)
-            if key in {"description", "title", "$comment"} and isinstance(value, str)
-            else _shown(value, clean)
-            for key, value in node.items()
-        }
+        return {key: _shown_part(key, value, clean) for key, value in node.items() if _is_formed(key, value)}
     return [_shown(item, clean) for item in node] if isinstance(node, list) else node
+
+
+def _shown_part(key: str, value: Any, clean: Callable[[str], str]) -> Any:
+    if key in {"description", "title", "$comment"} and isinstance(value, str):
+        return clean(value)
+    if key in NAMED:
+        return {name: _as_object(_shown(each, clean)) for name, each in value.items()}
+    if key in OPTIONS:
+        return [_as_object(_shown(each, clean)) for each in value]
+    return _shown(value, clean)
+
+
+def _is_formed(key: str, value: Any) -> bool:
+    """Whether it has the form that JSON Schema gives to a keyword of this name; other keys may have any."""
+    if key in NAMED:
+        return isinstance(value, dict) and all(isinstance(each, dict | bool) for each in value.values())
+    if key in OPTIONS:
+        return isinstance(value, list) and all(isinstance(each, dict | bool) for each in value)
+    return True
+
+
+def _as_object(schema: Any) -> Any:
+    """True allows everything and false nothing (JSON Schema core §4.3.2)."""
+    return {True: {}, False: {"not": {}}}[schema] if isinstance(schema, bool) else schema
 
 
 @cache
@@ -199,6 +258,15 @@ def _problems(checker: Any, arguments: dict[str, Any]) -> list[InitErrorDetails]
     except Exception:  # noqa: BLE001 - too much work, a loop of references, or a schema made to break the library
         return [_problem((), "they cannot be checked against the schema of this tool")]
     return [_problem(tuple(error.absolute_path), str(error.message)) for error in errors]
+
+
+def _problems_of_depth(arguments: dict[str, Any]) -> list[InitErrorDetails]:
+    level: list[Any] = [arguments]
+    for _ in range(MOST_DEPTH_OF_ARGUMENTS):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return []
+    return [_problem((), f"they are nested deeper than {MOST_DEPTH_OF_ARGUMENTS} levels")]
 
 
 def _problems_of_numbers(node: Any, place: tuple[str | int, ...] = ()) -> Iterator[InitErrorDetails]:

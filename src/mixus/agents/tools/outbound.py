@@ -141,7 +141,8 @@ def aim(entries: Sequence[Entry], text: str) -> Target:
         raise ToolFailed("The URL must start with http:// or https://.")
     if url.userinfo:
         raise ToolFailed("The URL must hold no user name and no password.")
-    port = url.port or PORTS[url.scheme]
+    # Port 0 is one of its own: the check must not be of another than the one that is connected to.
+    port = PORTS[url.scheme] if url.port is None else url.port
     fitting = [entry for entry in entries if entry.fits(host, port)]
     if not fitting:
         raise ToolFailed(f"{host} at port {port} is not among the hosts that an admin has listed.")

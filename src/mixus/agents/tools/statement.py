@@ -6,10 +6,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import WithJsonSchema
+from pydantic import AfterValidator, WithJsonSchema
 
+from mixus.agents.tools import linear
 from mixus.agents.tools.registry import ToolFailed
 
 MOST_ROWS: Final = 200
@@ -17,14 +18,18 @@ MOST_ROWS: Final = 200
 MOST_CHARACTERS: Final = 40_000
 MOST_OF_A_VALUE: Final = 4000
 MOST_SECONDS: Final = 10.0
-STEPS_BETWEEN_LOOKS: Final = 10_000
+# One step can be a function over a whole value; between two looks there is a bounded number of them.
+STEPS_BETWEEN_LOOKS: Final = 1000
+# Of all of SQLite in this process, which knows no other bound: 1 KB of SQL can name a table 2^30 times.
+MOST_HEAP: Final = 512 * 1024 * 1024
 
 LIMITS: Final = {
     # One value of a statement such as `zeroblob(1e9)` could fill the memory.
     sqlite3.SQLITE_LIMIT_LENGTH: 4 * 1024 * 1024,
     sqlite3.SQLITE_LIMIT_COLUMN: 200,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1000,
+    # A pattern is compared at each character of a value.
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 250,
 }
 
 READING: Final = frozenset(
@@ -51,14 +56,30 @@ WRITING: Final = frozenset(
 PRAGMAS: Final = frozenset(
     {"table_list", "table_info", "table_xinfo", "index_list", "index_info", "foreign_key_list"}
 )
-# Of no use to a query, and with a way out of the database in some builds of SQLite.
-FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"})
+# Of no use to a query, and with a way out of the database in some builds of SQLite; and `json_patch`, which
+# takes minutes for two large objects and cannot be stopped.
+FORBIDDEN_FUNCTIONS: Final = frozenset(
+    {"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit", "json_patch"}
+)
 
-REFUSED: Final = (sqlite3.Error, sqlite3.Warning, OverflowError)
+REFUSED: Final = (sqlite3.Error, sqlite3.Warning, OverflowError, MemoryError)
+
+T = TypeVar("T")
+
+
+def _can_be_shown(value: T) -> T:
+    """What JSON in a row cannot hold would be shown to the reviewer as something else."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ValueError("must be a number of at most 64 bits")
+    return value
+
 
 # Short for a model, which reads it at each step.
 Value = Annotated[
     str | int | float | bool | None,
+    AfterValidator(_can_be_shown),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}]}),
 ]
 
@@ -138,7 +159,10 @@ def _is_declaration(action: int, table: str | None) -> bool:
 
 def _limit(connection: sqlite3.Connection) -> None:
     connection.text_factory = lambda text: text.decode(errors="replace")
-    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute(f"PRAGMA hard_heap_limit = {MOST_HEAP}")
+    # A view may use functions of ours; those that nobody may use are denied there too, by the authorizer.
+    connection.execute("PRAGMA trusted_schema = ON")
+    linear.replace_functions(connection, LIMITS[sqlite3.SQLITE_LIMIT_LENGTH])
     if sys.version_info >= (3, 12):
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # noqa: FBT003
     # The schema is read now: its own tables may be wider than a result.
@@ -173,6 +197,8 @@ def _shown(value: Any) -> Any:
 
 
 def _sentence(refused: Exception) -> str:
+    if isinstance(refused, MemoryError):
+        return "The statement needs too much memory and was stopped; nothing was changed."
     code = getattr(refused, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_INTERRUPT:
         return "The statement took too long and was stopped; nothing was changed."

@@ -1,5 +1,6 @@
 """Executions as a collection: list, change, cancel, retry, delete."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter
@@ -9,11 +10,12 @@ from starlette.responses import Response
 
 from mixus.agents.templates.catalogue import seeds_of
 from mixus.core.clock import to_ms
+from mixus.core.database import Row
 from mixus.core.pages import Page
 from mixus.evals import queries, service
 from mixus.evals.lifecycle import Status, TestMode
 from mixus.evals.queries import Filters
-from mixus.evals.tasks import TaskChange
+from mixus.evals.tasks import Place, TaskChange
 from mixus.server.answers import Document, Json, page_of, success
 from mixus.server.api import documents
 from mixus.server.api.create import Metadata, Name, created, small_metadata
@@ -128,7 +130,11 @@ def retry_execution(
     """From a final state only; the new execution names this one in `retryOf`."""
 
     def retry() -> Document:
-        row = service.retry(call.tx, call.principal, execution_id, call.now, call.services.capacity, seeds_of)
+        def renewed(before: Row) -> Mapping[Place, bytes]:
+            call.services.catalog.require_again(before)
+            return seeds_of(before)
+
+        row = service.retry(call.tx, call.principal, execution_id, call.now, call.services.capacity, renewed)
         return created(call, row) | {"retryOf": execution_id}
 
     return once(call, idempotency_key, body, retry)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from pydantic import AfterValidator
 
 from mixus.core.errors import NotFound
-from mixus.evals import external, external_effects, external_takeover
+from mixus.evals import external, external_effects, external_ending, external_takeover
 from mixus.evals.access import printable
 from mixus.evals.external import Process, Waiting
 from mixus.evals.external_effects import Beginning, Known, Proposal
@@ -175,14 +175,17 @@ def start_external(
     idempotency_key: IdempotencyKey = None,
 ) -> Json:
     """In the sandbox it is recorded and done; live it is yours to do now, and to tell how it ended."""
+    process = Process(execution_id, body.worker_id)
 
     def start() -> Document:
-        process = Process(execution_id, body.worker_id)
         beginning = Beginning(action_id, body.arguments, body.record)
         known = external_effects.start(call.tx, call.principal, process, beginning, call.now)
         return _effect(execution_id, known, "running")
 
-    return once(call, idempotency_key, body, start)
+    begun = once(call, idempotency_key, body, start)
+    # A repeat is leave to act, and whoever was fenced off meanwhile has none.
+    external.require_held(call.tx, call.principal, process)
+    return begun
 
 
 @router.post(
@@ -216,7 +219,7 @@ def finish_external(call: Creating, execution_id: ExecutionId, body: schemas.Fin
 
 
 def _end(call: Call, process: Process, body: schemas.FinishFields) -> Waiting:
-    end, said = (external.fail, body.error) if body.error else (external.finish, body.result)
+    end, said = (external_ending.fail, body.error) if body.error else (external_ending.finish, body.result)
     return end(call.tx, call.principal, process, said, call.now)
 
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstra
 
 from mixus.evals.external import Step
 from mixus.evals.external_effects import Outcome, State
-from mixus.evals.foreign import model_of
+from mixus.evals.foreign import MOST_BYTES, model_of
 from mixus.evals.lifecycle import Effect, Environment, Status, TestMode
 from mixus.evals.tasks import NewCheckpoint, NewTask
 from mixus.server.api.create import (
@@ -22,7 +22,6 @@ from mixus.server.api.create import (
 from mixus.server.api.schemas import Answered, Created, Succeeded
 from mixus.server.wire import Body, Email, text
 
-MOST_BYTES: Final = 64 * 1024
 ON_NO_WORKER: Final = "As it was given when the process began or took over."
 
 

@@ -10,7 +10,7 @@ from worker.house import House, line
 from mixus.core.clock import to_ms, utc_now
 from mixus.core.database import Row
 from mixus.evals import progress, service
-from mixus.evals.lifecycle import Status, TestMode
+from mixus.evals.lifecycle import Decision, Status, TestMode
 from mixus.evals.progress import Leg
 from mixus.worker import leases
 
@@ -179,3 +179,41 @@ def test_what_the_engine_keeps_of_ended_segments_is_deleted_after_a_while(house:
     assert dispatch.forget(utc_now() - timedelta(days=1)) == 0
     assert dispatch.forget(utc_now() + timedelta(days=1)) == 1
     assert set(dispatch.states([f"{execution}:1", f"{waiting}:1"])) == {f"{waiting}:1"}
+
+
+def die_without_a_line(house: House, execution: str) -> None:
+    """The worker takes it up and dies before it writes anything."""
+    house.crash(execution, at_write=1, is_committed=True)
+    house.take_over()
+
+
+def test_an_execution_that_gets_nowhere_is_given_up(house: House) -> None:
+    execution = house.create([line("a")], "done")
+    for _ in range(leases.MAX_TAKEOVERS + 1):
+        die_without_a_line(house, execution)
+    row = house.row(execution)
+    assert (row["status"], row["error_code"]) == (Status.FAILED, "state-unreadable")
+
+
+def test_one_that_writes_a_line_between_deaths_is_not(house: House) -> None:
+    execution = house.create([line("a")], "done")
+    for _ in range(leases.MAX_TAKEOVERS):
+        die_without_a_line(house, execution)
+    # The prompt, or the answer of the model, is one.
+    house.crash(execution, at_write=3, is_committed=False)
+    house.take_over()
+    for _ in range(leases.MAX_TAKEOVERS - 1):
+        die_without_a_line(house, execution)
+    assert house.run(execution)["status"] == Status.AWAITING
+
+
+def test_what_is_given_up_says_which_effect_nobody_knows_of(house: House) -> None:
+    execution = house.create([line("a")], "done")
+    house.run(execution)
+    house.decide(execution, Decision.APPROVE)
+    house.outside.fault = lambda _text: (_ for _ in ()).throw(OSError("cut off"))
+    assert house.crash(execution, at_write=3, is_committed=False)
+    house.take_over()
+    for _ in range(leases.MAX_TAKEOVERS):
+        die_without_a_line(house, execution)
+    assert house.row(execution)["error_message"].endswith("It is not known whether write_line took effect.")

@@ -44,9 +44,17 @@ def _mail(arguments: dict[str, Any]) -> list[Table | Text]:
 
 def _labelled(values: dict[str, str]) -> Table:
     """A value too long for its line goes on in its own column, where it cannot pass for another's label."""
-    grid = Table.grid(padding=(0, 1))
+    grid = columns(padding=1)
     for label, value in values.items():
         grid.add_row(Text(f"{label}:"), Text(value))
+    return grid
+
+
+def columns(padding: int) -> Table:
+    """Two, in which a word that is too long goes on below: cut off, its end would be approved unseen."""
+    grid = Table.grid(padding=(0, padding))
+    for _ in range(2):
+        grid.add_column(overflow="fold")
     return grid
 
 

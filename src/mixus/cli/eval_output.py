@@ -11,7 +11,7 @@ from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
-from mixus.cli.actions import action_shown
+from mixus.cli.actions import action_shown, columns
 from mixus.cli.eval_entries import plan_lines, told
 from mixus.cli.terminal import clock, counted, duration, line, moment, plain
 
@@ -242,7 +242,7 @@ def model_of(item: "Execution | TaskCreated") -> str:
 
 def rows(pairs: Iterable[tuple[str, Any]]) -> Table:
     """Return label and value side by side: a value of many lines stays in its column."""
-    grid = Table.grid(padding=(0, 2))
+    grid = columns(padding=2)
     for label, value in pairs:
         if value is not None and value != "":
             grid.add_row(

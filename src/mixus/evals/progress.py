@@ -34,8 +34,9 @@ class Leg:
     def move(
         self, entries: Sequence[Entry], to: Status | None = None, values: Mapping[str, Any] | None = None
     ) -> Move:
-        """A change that only whoever runs this segment can make."""
-        return Move(self.execution_id, entries, to, self.seq, Status.RUNNING, values or {})
+        """A change that only whoever runs this segment can make. Who makes one is not stuck."""
+        changed = {"takeovers": 0, **(values or {})}
+        return Move(self.execution_id, entries, to, self.seq, Status.RUNNING, changed)
 
 
 @dataclass(frozen=True)

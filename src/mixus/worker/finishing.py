@@ -146,7 +146,7 @@ def _counts(row: Row, data: Mapping[str, Any], *, is_first: bool) -> dict[str, A
     """What is unknown stays unknown; an agent without a provider has spent nothing before its judge."""
     has_spent = row["model"] not in OFFLINE or not is_first
     sums = {column: _sum(row[column] if has_spent else 0, data[name]) for name, column in COUNTED.items()}
-    return {"steps": row["steps"] + 1, "takeovers": 0, "parks": 0, **sums}
+    return {"steps": row["steps"] + 1, "parks": 0, **sums}
 
 
 def _sum(before: float | None, added: float | None) -> float | None:

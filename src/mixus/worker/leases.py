@@ -8,7 +8,7 @@ from sqlalchemy import or_, select, tuple_, update
 from mixus.core import dispatch, events
 from mixus.core.database import Database, Row, Transaction
 from mixus.core.dispatch import DEQUEUED, ENDED, EngineState
-from mixus.evals import foreign, silence
+from mixus.evals import effects, foreign, silence
 from mixus.evals.lifecycle import Failure, Status
 from mixus.evals.progress import WORKER
 from mixus.evals.service import dispatch_segment
@@ -19,7 +19,7 @@ LEASE = timedelta(seconds=6)
 RENEWAL_SECONDS = 1.5
 # A segment that was dequeued starts at once; one that is still queued for this long is looked after.
 QUEUE_PATIENCE = timedelta(seconds=6)
-# After so many takeovers in a row the fault is in the execution, not in its workers.
+# After so many takeovers without a line in the journal the fault is in the execution, not in its workers.
 MAX_TAKEOVERS = 5
 BATCH = 500
 HELD = frozenset({Status.RUNNING, Status.QUEUED})
@@ -141,6 +141,7 @@ def _enqueue_again(tx: Transaction, row: Row, now: datetime, *, takeovers: int) 
 def _give_up(tx: Transaction, row: Row, now: datetime) -> bool:
     code = Failure.STATE_UNREADABLE.value
     message = f"It could not be carried on: {MAX_TAKEOVERS} workers in a row stopped while running it."
+    message += _unknown(tx, row["id"])
     move = Move(
         row["id"],
         [Entry("failed", {"code": code, "message": message})],
@@ -154,6 +155,13 @@ def _give_up(tx: Transaction, row: Row, now: datetime) -> bool:
         return False
     events.record(tx, "execution.failed", row["id"], WORKER, now, code=code)
     return True
+
+
+def _unknown(tx: Transaction, execution_id: str) -> str:
+    """What nobody can be asked about any more is at least said."""
+    intents = effects.of_execution(tx, execution_id).values()
+    tools = sorted({intent["tool"] for intent in intents if intent["finished_at"] is None})
+    return f" It is not known whether {', '.join(tools)} took effect." if tools else ""
 
 
 def _workflow_id(row: Row) -> str:

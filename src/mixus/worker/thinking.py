@@ -154,7 +154,7 @@ def _arguments(part: ToolCallPart) -> Any:
 def _counts(state: State, usage: dict[str, Any]) -> dict[str, Any]:
     columns = {"inputTokens": "input_tokens", "outputTokens": "output_tokens", "costUsd": "cost_usd"}
     sums = {column: _sum(state, column, usage[name]) for name, column in columns.items()}
-    return {"steps": state.row["steps"] + 1, "takeovers": 0, "parks": 0, **sums}
+    return {"steps": state.row["steps"] + 1, "parks": 0, **sums}
 
 
 def _sum(state: State, column: str, added: float | None) -> float | None:

@@ -1,4 +1,5 @@
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -335,6 +336,26 @@ def test_an_edit_without_a_name_is_of_the_only_action(
     assert run("decide", "exe_1", "--approve", "--edit", '{"to": "a=b"}').exit_code == 0
     edited = [{"actionId": "act_1", "arguments": {"to": "a=b"}}]
     assert server.received[-1].body == {"attempt": 3, "action": "approve", "editedActions": edited}
+
+
+@pytest.mark.parametrize("width", ["40", "80", "120"])
+def test_the_end_of_a_long_word_is_never_cut_off_where_somebody_approves_it(
+    run: Run, server: "ScriptedServer", reply: "type[Reply]", width: str
+) -> None:
+    long = "a" * 200 + "END"
+    post = {"actionId": "act_1", "tool": "post", "effect": "send", "arguments": {"url": long}}
+    mail = {
+        "actionId": "act_2",
+        "tool": "send_email",
+        "effect": "send",
+        "arguments": {"to": [long], "subject": long, "body": long},
+    }
+    asked = CHECKPOINT | {"verificationQuestion": long, "work": long, "proposedActions": [post, mail]}
+    server.on("GET", STATUS, reply(body=status("awaiting-verification", result=long, checkpoints=[asked])))
+    shown = run("status", "exe_1", COLUMNS=width).stdout
+    assert "…" not in shown
+    # As often as it was said, without the line breaks and columns that it goes over.
+    assert re.sub(r"\s", "", shown).count(long) == 7
 
 
 def test_of_several_actions_each_has_its_name_and_an_edit_must_say_it(

@@ -13,12 +13,11 @@ from httpx2 import Response
 from mixus.accounts.principal import Principal, Role, Scope, Via
 from mixus.core.clock import utc_now
 from mixus.core.database import Database
-from mixus.evals import silence
 from mixus.evals.decide import decide
 from mixus.evals.digests import digest
 from mixus.evals.lifecycle import Decision
 from mixus.evals.tasks import Verdict
-from mixus.worker import leases
+from mixus.worker import leases, silence
 
 ROOT = "/api/eval/external-executions"
 TASK = {"taskDescription": "Refund order 7.", "agent": "refunds"}

@@ -19,7 +19,7 @@ from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.registry import Registry
 from mixus.core.database import Row
 from mixus.core.errors import Invalid
-from mixus.evals import scoring
+from mixus.evals import scoring, service
 from mixus.evals.lifecycle import Effect, Environment, TestMode
 from mixus.evals.tasks import NewTask, PlannedStep
 
@@ -164,8 +164,7 @@ class Catalog:
         return allowed
 
     def _require_verified(self, test_mode: TestMode) -> None:
-        if test_mode is TestMode.WITHOUT_VERIFICATION and not self.live.without_verification:
-            raise Invalid("This server does nothing live without verification.", field="testMode")
+        service.require_verified(test_mode, may_go_unverified=self.live.without_verification)
 
     def _may_be_live(self, name: str) -> bool:
         return self.tools[name].effect is Effect.READ or name in self.live.tools

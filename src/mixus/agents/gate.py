@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mixus.agents.calls import BadCall, Call
-from mixus.core.database import Row
-from mixus.evals.lifecycle import CheckpointStatus, Source, TestMode
+from mixus.evals import board
+from mixus.evals.lifecycle import Source
 
 
 @dataclass(frozen=True)
@@ -51,43 +51,14 @@ NextMove = AskModel | RunCall | AskReviewer | Finish | TakeResult
 
 
 @dataclass(frozen=True)
-class Board:
+class Board(board.Board):
     """What the gate looks at. `effects` maps the id of every intended call to whether it is settled."""
 
-    test_mode: TestMode
-    is_auto: bool
-    checkpoints: Sequence[Row]
     effects: Mapping[str, bool]
-
-    @property
-    def is_baseline(self) -> bool:
-        return self.test_mode is TestMode.WITHOUT_VERIFICATION
-
-    def undecided(self, *, is_result: bool) -> Row | None:
-        """The next checkpoint to raise; in the baseline, to record."""
-        for row in self.checkpoints:
-            if (row["source"] is Source.RESULT) is is_result and self._is_open(row):
-                return row
-        return None
 
     def has_released(self, call: Call) -> bool:
         """Whether a checkpoint that showed exactly this call let it through."""
-        return any(
-            row["digests"].get(call.action_id) == call.digest
-            for row in self.checkpoints
-            if row["status"] is CheckpointStatus.APPROVED or (self.is_baseline and row["requested_at"])
-        )
-
-    @property
-    def is_result_hinted(self) -> bool:
-        """After a hint on the final answer, a new effect may not slip past the person who gave it."""
-        row = self.undecided(is_result=True)
-        return row is not None and row["attempt"] > 1
-
-    def _is_open(self, row: Row) -> bool:
-        if self.is_baseline:
-            return row["status"] is CheckpointStatus.SKIPPED and row["requested_at"] is None
-        return row["status"] is CheckpointStatus.PENDING
+        return any(row["digests"].get(call.action_id) == call.digest for row in self.passed())
 
 
 def next_move(board: Board, open_calls: Sequence[Call | BadCall], answer: str | None) -> NextMove:

@@ -30,6 +30,14 @@ def missing(execution_id: str) -> NotFound:
     return NotFound(f"There is no execution {printable(execution_id)} that you may see.")
 
 
+def missing_checkpoint(checkpoint_id: str) -> NotFound:
+    return NotFound(f"This execution has no checkpoint {printable(checkpoint_id)}.")
+
+
+def missing_effect(action_id: str) -> NotFound:
+    return NotFound(f"This execution proposed no effect {printable(action_id)}.")
+
+
 def printable(text: str) -> str:
     """A piece of a request, short and without control characters, for a sentence."""
     return "".join(character for character in text[:64] if character.isprintable())

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from mixus.accounts import service as accounts_service
 from mixus.core.database import Transaction
@@ -37,6 +37,19 @@ def require_waiting_room(tx: Transaction, user_id: str, capacity: Capacity) -> N
     if _count(tx, user_id, Status.AWAITING) >= capacity.waiting:
         raise WaitingFull(
             f"{capacity.waiting} executions wait for a human, which is the most; have some decided first."
+        )
+
+
+def require_room_outside(tx: Transaction, user_id: str, capacity: Capacity) -> None:
+    """They take no place of a worker; each of them may come to wait for a human, so they count there."""
+    accounts_service.locked(tx, user_id)
+    at_work = IS_EXTERNAL & executions.c.status.in_([Status.RUNNING, Status.QUEUED])
+    waiting = executions.c.status == Status.AWAITING
+    statement = select(func.count()).where(executions.c.user_id == user_id, or_(waiting, at_work))
+    if int(tx.execute(statement).scalar_one()) >= capacity.waiting:
+        raise WaitingFull(
+            f"{capacity.waiting} executions wait for a human or run outside, which is the most; "
+            "have some decided, or end some."
         )
 
 

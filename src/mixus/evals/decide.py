@@ -10,7 +10,7 @@ from mixus.accounts.principal import Principal, Scope, Via
 from mixus.core import dispatch, events
 from mixus.core.clock import shown
 from mixus.core.database import Row, Transaction
-from mixus.core.errors import Invalid, NotFound
+from mixus.core.errors import Invalid
 from mixus.evals import access, effects, foreign
 from mixus.evals.errors import (
     AlreadyDecided,
@@ -111,7 +111,7 @@ def _checkpoint(tx: Transaction, execution_id: str, checkpoint_id: str) -> Row:
         .one_or_none()
     )
     if row is None:
-        raise NotFound(f"This execution has no checkpoint {access.printable(checkpoint_id)}.")
+        raise access.missing_checkpoint(checkpoint_id)
     return row
 
 

@@ -5,25 +5,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 
-from mixus.accounts import service as accounts_service
 from mixus.accounts.principal import Principal, Scope
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import Invalid
 from mixus.core.ids import new_id
-from mixus.evals import access, external_asking, progress, scoring, service
-from mixus.evals.capacity import CAPACITY, Capacity
+from mixus.evals import access, external_asking, external_gate, progress, scoring, service
+from mixus.evals.capacity import CAPACITY, Capacity, require_room_outside
 from mixus.evals.errors import (
     DecisionAwaited,
     ExecutionFinished,
     NotExternal,
     TakenOver,
-    WaitingFull,
 )
 from mixus.evals.external_asking import Asked, board_of, leg_of
-from mixus.evals.foreign import IS_EXTERNAL, is_external
-from mixus.evals.lifecycle import FINAL, Environment, Status, TestMode
+from mixus.evals.foreign import is_external
+from mixus.evals.lifecycle import FINAL, Environment, Status
+from mixus.evals.progress import Leg
 from mixus.evals.tables import executions
 from mixus.evals.tasks import NewCheckpoint, NewTask
 from mixus.evals.transitions import Entry, Move, apply
@@ -71,20 +70,19 @@ def create(
     """Make the execution; it runs at once, because its process is the one that calls."""
     principal.require(Scope.CREATE)
     service.require_live(principal, task.environment)
-    is_unverified = task.test_mode is TestMode.WITHOUT_VERIFICATION
-    if task.environment is Environment.LIVE and is_unverified and not may_go_unverified:
-        raise Invalid("This server does nothing live without verification.", field="testMode")
+    if task.environment is Environment.LIVE:
+        service.require_verified(task.test_mode, may_go_unverified=may_go_unverified)
     _require_scorable(task)
-    _require_room(tx, principal.user_id, capacity)
+    require_room_outside(tx, principal.user_id, capacity)
     row = service.write_down(tx, principal, task, now)
-    return _claim(tx, {**row, "worker_id": new_id("wrk")}, now)
+    return _claim(tx, Leg(row["id"], row["seq"], new_id("wrk")), now)
 
 
 def note_step(tx: Transaction, principal: Principal, caller: Process, step: Step, now: datetime) -> None:
     """Also a sign of life. It may come while another part of the agent waits for a reviewer."""
     row = _held(tx, principal, caller)
     if row["status"] is Status.QUEUED:
-        row = _claim(tx, row, now)
+        row = _claim(tx, leg_of(row), now)
     data = {"name": step.name, "data": step.data, "error": step.error, "durationMs": step.duration_ms}
     values: dict[str, Any] = {"leased_at": now}
     if step.error is not None:
@@ -100,13 +98,12 @@ def checkpoint(
 ) -> Waiting:
     """The agent asks for a reviewer. Where none is left to ask and nothing is detected, it goes on."""
     row = running(tx, principal, caller, now)
-    board = board_of(tx, row)
-    wanted = board.when_asked()
+    wanted = external_gate.when_asked(board_of(tx, row))
     if wanted is None:
         return Waiting(Status.RUNNING)
     spec = NewCheckpoint(stage, "The agent asks for its work to be verified.", external_asking.IS_RIGHT)
-    checkpoint_id = external_asking.ask(tx, board, wanted, Asked(spec, work), now)
-    return waiting(checkpoint_id, wanted.row)
+    checkpoint_id = external_asking.ask(tx, row, wanted, Asked(spec, work), now)
+    return waiting(checkpoint_id, wanted.attempt)
 
 
 def running(tx: Transaction, principal: Principal, caller: Process, now: datetime) -> Row:
@@ -118,7 +115,7 @@ def resumed(tx: Transaction, row: Row, now: datetime) -> Row:
     """A decision puts it into the queue; its own process takes it out, as a worker would."""
     if row["status"] is Status.AWAITING:
         raise DecisionAwaited("This execution waits for its reviewer; wait for the decision, then ask again.")
-    return _claim(tx, row, now) if row["status"] is Status.QUEUED else row
+    return _claim(tx, leg_of(row), now) if row["status"] is Status.QUEUED else row
 
 
 def foreign(row: Row) -> Row:
@@ -154,19 +151,18 @@ def held_or_ended(tx: Transaction, principal: Principal, caller: Process) -> Row
     return row
 
 
-def waiting(checkpoint_id: str | None, row: Row | None) -> Waiting:
-    """For this checkpoint, whose row is None where it is new."""
+def waiting(checkpoint_id: str | None, attempt: int) -> Waiting:
     if checkpoint_id is None:
         return Waiting(Status.RUNNING)
-    return Waiting(Status.AWAITING, checkpoint_id, 1 if row is None else row["attempt"])
+    return Waiting(Status.AWAITING, checkpoint_id, attempt)
 
 
 def _held(tx: Transaction, principal: Principal, caller: Process) -> Row:
     return unfinished(held_or_ended(tx, principal, caller))
 
 
-def _claim(tx: Transaction, row: Row, now: datetime) -> Row:
-    after = progress.claim(tx, leg_of(row), now)
+def _claim(tx: Transaction, leg: Leg, now: datetime) -> Row:
+    after = progress.claim(tx, leg, now)
     if after is None:
         raise RuntimeError("an execution that is held was changed by somebody else")
     return after
@@ -188,16 +184,3 @@ def _require_scorable(task: NewTask) -> None:
     scoring.require_scorable(task.expected_outcome)
     if scoring.is_judged(task.expected_outcome):
         raise Invalid("No model judges an agent outside; choose another type.", field="expectedOutcome.type")
-
-
-def _require_room(tx: Transaction, user_id: str, capacity: Capacity) -> None:
-    """They take no place of a worker; each of them may come to wait for a human, so they count there."""
-    accounts_service.locked(tx, user_id)
-    at_work = IS_EXTERNAL & executions.c.status.in_([Status.RUNNING, Status.QUEUED])
-    waiting = executions.c.status == Status.AWAITING
-    statement = select(func.count()).where(executions.c.user_id == user_id, or_(waiting, at_work))
-    if int(tx.execute(statement).scalar_one()) >= capacity.waiting:
-        raise WaitingFull(
-            f"{capacity.waiting} executions wait for a human or run outside, which is the most; "
-            "have some decided, or end some."
-        )

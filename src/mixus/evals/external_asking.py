@@ -11,16 +11,16 @@ from sqlalchemy import select, update
 from mixus.core.database import Row, Transaction
 from mixus.core.ids import new_id
 from mixus.evals import progress, queries
+from mixus.evals.board import Board
 from mixus.evals.digests import digest
-from mixus.evals.external_gate import Board, Raise
-from mixus.evals.lifecycle import Effect, Failure, Source
+from mixus.evals.external_gate import Raise
+from mixus.evals.lifecycle import DECLARED, Effect, Failure, Source, TestMode
 from mixus.evals.progress import Leg, Pause
 from mixus.evals.tables import checkpoints, trace
 from mixus.evals.tasks import NewCheckpoint
 
 MOST_WORK: Final = 20_000
 MOST_LINES: Final = 200
-DECLARED: Final = frozenset({Source.MANUAL, Source.RESULT})
 MAY_IT: Final = "May the agent do exactly this?"
 IS_RIGHT: Final = "Is this right?"
 
@@ -58,7 +58,7 @@ class Asked:
 
 
 def board_of(tx: Transaction, row: Row) -> Board:
-    return Board(row, queries.checkpoints_of(tx, [row["id"]]))
+    return Board(row["test_mode"], row["auto_detect"], queries.checkpoints_of(tx, [row["id"]]))
 
 
 def leg_of(row: Row) -> Leg:
@@ -71,7 +71,7 @@ def about_effect(action: Action, work: str | None) -> Asked:
     return Asked(spec, work, [action], {action.action_id: action.digest})
 
 
-def ask(tx: Transaction, board: Board, wanted: Raise, asked: Asked, now: datetime) -> str | None:
+def ask(tx: Transaction, execution: Row, wanted: Raise, asked: Asked, now: datetime) -> str | None:
     """Raise the checkpoint, and answer its id; the baseline records it and answers None."""
     row, is_new = wanted.row, wanted.row is None
     is_declared = row is not None and row["source"] in DECLARED
@@ -81,14 +81,14 @@ def ask(tx: Transaction, board: Board, wanted: Raise, asked: Asked, now: datetim
         # Asked again after a hint, it is about something new, and no longer about what may have happened.
         source=row["source"] if row is not None and is_declared else Source.AUTO,
         spec=_own_spec(row) if row is not None and is_declared else asked.spec,
-        work=(work_of(tx, board.execution["id"]) if asked.work is None else asked.work)[-MOST_WORK:],
+        work=(work_of(tx, execution["id"]) if asked.work is None else asked.work)[-MOST_WORK:],
         actions=[action.shown() for action in asked.actions],
         digests=asked.digests,
     )
-    if board.is_baseline:
-        progress.pass_by(tx, leg_of(board.execution), pause, now)
+    if execution["test_mode"] is TestMode.WITHOUT_VERIFICATION:
+        progress.pass_by(tx, leg_of(execution), pause, now)
         return None
-    progress.pause(tx, leg_of(board.execution), pause, now)
+    progress.pause(tx, leg_of(execution), pause, now)
     return pause.checkpoint_id
 
 

@@ -1,7 +1,7 @@
 """Effects of a foreign agent: proposed, released, begun exactly once, and what came of them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from mixus.accounts.principal import Principal, Scope
 from mixus.core.database import Row, Transaction, upsert
-from mixus.core.errors import Invalid, NotFound
+from mixus.core.errors import Invalid
 from mixus.core.ids import new_id
-from mixus.evals import access, effects, external, external_asking, progress
+from mixus.evals import access, effects, external, external_asking, external_gate, progress
 from mixus.evals.digests import digest
 from mixus.evals.effects import Intent
 from mixus.evals.errors import ArgumentsChanged, EffectNotReleased, EffectNotStarted, EffectStarted
@@ -95,19 +95,17 @@ def propose(
     if proposal.effect is Effect.READ:
         raise Invalid("A read needs no approval; note it as a step.", field="effect")
     action = Action(new_id("act"), proposal.tool, proposal.effect, proposal.arguments)
-    board = board_of(tx, row)
-    wanted = board.before_effect()
+    wanted = external_gate.before_effect(board_of(tx, row))
     is_free = wanted is None
     entry = Entry("effect-proposed", {**action.shown(), "isFree": is_free})
-    row = progress.note(tx, leg_of(row), [entry], now, leased_at=now)
+    progress.note(tx, leg_of(row), [entry], now, leased_at=now)
     if wanted is None:
         return Proposed(action.action_id, State.RELEASED)
     asked = external_asking.about_effect(action, proposal.work)
-    checkpoint_id = external_asking.ask(tx, board, wanted, asked, now)
+    checkpoint_id = external_asking.ask(tx, row, wanted, asked, now)
     if checkpoint_id is None:
         return Proposed(action.action_id, State.RELEASED)
-    attempt = 1 if wanted.row is None else wanted.row["attempt"]
-    return Proposed(action.action_id, State.AWAITING, checkpoint_id, attempt)
+    return Proposed(action.action_id, State.AWAITING, checkpoint_id, wanted.attempt)
 
 
 def start(
@@ -166,13 +164,13 @@ def known_effects(tx: Transaction, row: Row) -> list[Known]:
     found: list[Known] = []
     for entry in _entries(tx, row["id"], "effect-proposed"):
         action = _action(entry)
-        effective = _effective(board.releasing(action.action_id), action)
+        effective = _effective(external_gate.releasing(board, action.action_id), action)
         if effective is None and not entry["isFree"]:
             continue
         intent = intents.get(action.action_id)
         state = State.RELEASED if intent is None else _state(intent)
         known = _known(effective or action, state, intent and intent["result"])
-        found.append(Known(**{**vars(known), "arguments": action.arguments}))
+        found.append(replace(known, arguments=action.arguments))
     return found
 
 
@@ -187,9 +185,9 @@ def _released(tx: Transaction, row: Row, action_id: str) -> Action:
     """The call as it may be made; raises NotFound or EffectNotReleased."""
     entry = next((e for e in _entries(tx, row["id"], "effect-proposed") if e["actionId"] == action_id), None)
     if entry is None:
-        raise NotFound(f"This execution proposed no effect {access.printable(action_id)}.")
+        raise access.missing_effect(action_id)
     action = _action(entry)
-    effective = _effective(board_of(tx, row).releasing(action_id), action)
+    effective = _effective(external_gate.releasing(board_of(tx, row), action_id), action)
     if effective is None and not entry["isFree"]:
         raise EffectNotReleased("This effect is not released; wait for the reviewer, or propose it anew.")
     return effective or action

@@ -5,12 +5,12 @@ from typing import Final
 
 from mixus.accounts.principal import Principal
 from mixus.core.database import Row, Transaction
-from mixus.evals import external, external_asking, external_effects, progress, scoring
+from mixus.evals import external, external_asking, external_effects, external_gate, progress, scoring
+from mixus.evals.board import Board
 from mixus.evals.digests import digest
 from mixus.evals.errors import ResultChanged
 from mixus.evals.external import Process, Waiting
 from mixus.evals.external_asking import Asked, board_of, leg_of
-from mixus.evals.external_gate import Board
 from mixus.evals.lifecycle import CheckpointStatus, Failure, Status
 from mixus.evals.tasks import NewCheckpoint
 
@@ -28,7 +28,7 @@ def finish(tx: Transaction, principal: Principal, caller: Process, answer: str, 
     fingerprint = digest(RESULT, {RESULT: answer})
     asked_before = _asked_about(board_of(tx, row), fingerprint)
     if asked_before is not None:
-        return external.waiting(asked_before["id"], asked_before)
+        return external.waiting(asked_before["id"], asked_before["attempt"])
     row = external.resumed(tx, external.unfinished(row), now)
     return (
         _with_open_effects(tx, row, now)
@@ -62,7 +62,7 @@ def _with_open_effects(tx: Transaction, row: Row, now: datetime) -> Waiting | No
     if not left:
         return None
     checkpoint_id = external_asking.ask_uncertain(tx, row, left, now)
-    return Waiting(Status.FAILED) if checkpoint_id is None else external.waiting(checkpoint_id, None)
+    return Waiting(Status.FAILED) if checkpoint_id is None else external.waiting(checkpoint_id, 1)
 
 
 def _held(tx: Transaction, row: Row, answer: str, fingerprint: str, now: datetime) -> Waiting | None:
@@ -72,11 +72,11 @@ def _held(tx: Transaction, row: Row, answer: str, fingerprint: str, now: datetim
         if is_approved and each["digests"].get(RESULT, fingerprint) != fingerprint:
             raise ResultChanged("A reviewer approved another answer; finish with that one.")
     spec = NewCheckpoint("answer", "The agent's answer, after a hint.", external_asking.IS_RIGHT)
-    while (wanted := board.before_end()) is not None:
+    while (wanted := external_gate.before_end(board)) is not None:
         asked = Asked(spec, answer, digests={RESULT: fingerprint})
-        checkpoint_id = external_asking.ask(tx, board, wanted, asked, now)
+        checkpoint_id = external_asking.ask(tx, row, wanted, asked, now)
         if checkpoint_id is not None:
-            return external.waiting(checkpoint_id, wanted.row)
+            return external.waiting(checkpoint_id, wanted.attempt)
         board = board_of(tx, row)
     return None
 

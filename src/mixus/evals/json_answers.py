@@ -8,12 +8,11 @@ from contextvars import ContextVar
 from fractions import Fraction
 from typing import Any, Final
 
-import re2  # type: ignore[import-untyped] # it has no types
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped] # it has no types
 from jsonschema.exceptions import SchemaError, ValidationError  # type: ignore[import-untyped] # as above
 from jsonschema.validators import extend  # type: ignore[import-untyped] # as above
 
-from mixus.evals.patterns import OPTIONS, BadPattern, compiled
+from mixus.evals.patterns import BadPattern, compiled, first_match
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 # References lead elsewhere or in circles; the others cost more than the square of the answer's length.
@@ -44,7 +43,7 @@ _left: ContextVar[int] = ContextVar("_left")
 
 def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
     """In linear time, unlike the library's own."""
-    if validator.is_type(instance, "string") and not re2.search(pattern, instance, options=OPTIONS):
+    if validator.is_type(instance, "string") and first_match(pattern, instance) is None:
         yield ValidationError("no match")
 
 

@@ -62,6 +62,10 @@ class Source(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+# What was asked for beforehand: asked again, it keeps its words and stays what it is.
+DECLARED: Final = frozenset({Source.MANUAL, Source.RESULT})
+
+
 class Effect(StrEnum):
     """What a tool does to the world. What is not known to be `read` is never taken for it."""
 

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 from mixus.accounts.principal import Principal, Scope
 from mixus.core import dispatch, events
 from mixus.core.database import Row, Transaction
+from mixus.core.errors import Invalid
 from mixus.core.ids import new_id
 from mixus.evals import access, foreign, started, workspace
 from mixus.evals.capacity import CAPACITY, Capacity, require_queue, require_waiting_room
@@ -135,6 +136,12 @@ def delete(tx: Transaction, principal: Principal, execution_id: str, now: dateti
 def require_live(principal: Principal, environment: Environment) -> None:
     if environment is Environment.LIVE and not principal.may_go_live:
         raise LiveForbidden("This key may not start executions in `live`; use one made with `allowLive`.")
+
+
+def require_verified(test_mode: TestMode, *, may_go_unverified: bool) -> None:
+    """For what is live: nothing is in the baseline, unless the admin says so."""
+    if test_mode is TestMode.WITHOUT_VERIFICATION and not may_go_unverified:
+        raise Invalid("This server does nothing live without verification.", field="testMode")
 
 
 def _task_columns(principal: Principal, task: NewTask) -> dict[str, Any]:

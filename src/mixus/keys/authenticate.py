@@ -93,7 +93,7 @@ def identify(database: Database, lookup_hash: bytes, network: str | None, now: d
         Via.KEY,
         network,
         row["expires_at"],
-        bool(row["allow_live"]),
+        may_go_live=bool(row["allow_live"]),
     )
     return Identified(principal, row["lineage_id"], row["replaced_by"] is not None)
 

@@ -1,7 +1,7 @@
 """What a route asks for: the caller with his scope, a transaction, and the time."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final, cast
@@ -15,7 +15,7 @@ from mixus.accounts.principal import Principal, Scope, Via
 from mixus.core.clock import utc_now
 from mixus.core.database import Transaction
 from mixus.core.errors import Forbidden, NotFound, Unauthorized
-from mixus.evals.access import missing, printable
+from mixus.evals.access import missing, missing_checkpoint, missing_effect
 from mixus.keys.tokens import HOW_TO_SEND
 from mixus.server.services import Services
 from mixus.server.wire import NoQuery
@@ -217,21 +217,21 @@ Asking = Annotated[Call, Security(look)]
 Reader = Annotated[Principal, Security(caller, scopes=[Scope.READ.value])]
 
 
-def known_execution_id(text: str) -> str:
+def _known(missing_one: Callable[[str], NotFound]) -> Callable[[str], str]:
     """What cannot be an id is not there; the database is not asked, which would choke on some."""
-    if _ID.fullmatch(text) is None:
-        raise missing(text)
-    return text
+
+    def known(text: str) -> str:
+        if _ID.fullmatch(text) is None:
+            raise missing_one(text)
+        return text
+
+    return known
 
 
-def _checkpoint_id(text: str) -> str:
-    if _ID.fullmatch(text) is None:
-        raise NotFound(f"This execution has no checkpoint {printable(text)}.")
-    return text
-
-
+known_execution_id = _known(missing)
 ExecutionId = Annotated[str, Path(alias="executionId"), AfterValidator(known_execution_id)]
-CheckpointId = Annotated[str, Path(alias="checkpointId"), AfterValidator(_checkpoint_id)]
+CheckpointId = Annotated[str, Path(alias="checkpointId"), AfterValidator(_known(missing_checkpoint))]
+ActionId = Annotated[str, Path(alias="actionId"), AfterValidator(_known(missing_effect))]
 
 
 async def served(request: Request) -> Services:

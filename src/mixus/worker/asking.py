@@ -7,14 +7,13 @@ from mixus.agents.gate import AskReviewer
 from mixus.core.database import Row
 from mixus.core.ids import new_id
 from mixus.evals import progress
-from mixus.evals.lifecycle import Failure, Source
+from mixus.evals.lifecycle import DECLARED, Failure, Source
 from mixus.evals.progress import Leg, Pause
 from mixus.evals.tasks import NewCheckpoint
 from mixus.worker.bench import Bench, Failed
 from mixus.worker.state import State
 
 MAX_WORK = 20_000
-DECLARED = frozenset({Source.MANUAL, Source.RESULT})
 ANSWER_AFTER_HINT = NewCheckpoint(
     stage="answer",
     description="The agent's answer, after a hint and without any effect.",

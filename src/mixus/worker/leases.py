@@ -8,12 +8,13 @@ from sqlalchemy import or_, select, tuple_, update
 from mixus.core import dispatch, events
 from mixus.core.database import Database, Row, Transaction
 from mixus.core.dispatch import DEQUEUED, ENDED, EngineState
-from mixus.evals import effects, foreign, silence
+from mixus.evals import effects, foreign
 from mixus.evals.lifecycle import Failure, Status
 from mixus.evals.progress import WORKER
 from mixus.evals.service import dispatch_segment
 from mixus.evals.tables import executions
 from mixus.evals.transitions import Entry, Move, apply
+from mixus.worker import silence
 
 LEASE = timedelta(seconds=6)
 RENEWAL_SECONDS = 1.5

@@ -10,6 +10,7 @@ from mixus.agents.calls import Call
 from mixus.agents.gate import AskReviewer, Finish, RunCall
 from mixus.agents.tools.registry import Arguments, Context, Tool
 from mixus.evals import external_gate
+from mixus.evals.board import Board
 from mixus.evals.external_gate import Raise
 from mixus.evals.lifecycle import CheckpointStatus, Effect, Source, TestMode
 
@@ -44,12 +45,9 @@ def numbered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row | {"id": f"chk_{number}"} for number, row in enumerate(rows)]
 
 
-def boards(
-    rows: list[dict[str, Any]], mode: TestMode, *, is_auto: bool
-) -> tuple[gate.Board, external_gate.Board]:
+def boards(rows: list[dict[str, Any]], mode: TestMode, *, is_auto: bool) -> tuple[gate.Board, Board]:
     checkpoints = numbered(rows)
-    execution = {"test_mode": mode, "auto_detect": is_auto}
-    return gate.Board(mode, is_auto, checkpoints, {}), external_gate.Board(execution, checkpoints)
+    return gate.Board(mode, is_auto, checkpoints, {}), Board(mode, is_auto, checkpoints)
 
 
 def raised(found: Raise | None) -> str | None:
@@ -67,7 +65,7 @@ def test_an_effect_waits_for_the_same_checkpoint(
     move = gate.next_move(ours, [CALL], None)
     expected = (move.checkpoint_id or "new") if isinstance(move, AskReviewer) else None
     assert isinstance(move, AskReviewer | RunCall)
-    assert raised(outside.before_effect()) == expected
+    assert raised(external_gate.before_effect(outside)) == expected
 
 
 @given(rows=st.lists(ROWS, max_size=5), mode=st.sampled_from(TestMode), is_auto=st.booleans())
@@ -78,4 +76,4 @@ def test_an_answer_waits_for_the_same_checkpoint(
     move = gate.next_move(ours, [], "done")
     assert isinstance(move, AskReviewer | Finish)
     expected = move.checkpoint_id if isinstance(move, AskReviewer) else None
-    assert raised(outside.before_end()) == expected
+    assert raised(external_gate.before_end(outside)) == expected

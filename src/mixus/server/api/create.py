@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import orjson
 from fastapi import APIRouter, Request
-from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from mixus.accounts.service import find_by_email
 from mixus.agents.templates import catalogue
@@ -32,7 +32,15 @@ router = APIRouter(tags=["executions"])
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
-Metadata = dict[str, Any]
+
+
+def _small(metadata: dict[str, Any]) -> dict[str, Any]:
+    if len(orjson.dumps(metadata)) > MOST_METADATA_BYTES:
+        raise ValueError(f"Metadata may have {MOST_METADATA_BYTES} bytes as JSON; keep the rest elsewhere.")
+    return metadata
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_small)]
 EITHER: Final[Any] = [{"required": ["taskDescription"]}, {"required": ["template"]}]
 
 
@@ -103,11 +111,6 @@ class CreateTask(Body):
             raise ValueError("Only the last item may be `final`.")
         return script
 
-    @field_validator("metadata")
-    @classmethod
-    def _is_small(cls, metadata: Metadata | None) -> Metadata | None:
-        return small_metadata(metadata)
-
     @model_validator(mode="after")
     def _says_what_to_do(self) -> "CreateTask":
         if self.task_description is None and self.template is None:
@@ -156,12 +159,6 @@ class CreateTask(Body):
 def first_line(description: str) -> str:
     lines = description.strip().splitlines() or [description]
     return lines[0][:LONGEST_NAME]
-
-
-def small_metadata(metadata: Metadata | None) -> Metadata | None:
-    if metadata is not None and len(orjson.dumps(metadata)) > MOST_METADATA_BYTES:
-        raise ValueError(f"Metadata may have {MOST_METADATA_BYTES} bytes as JSON; keep the rest elsewhere.")
-    return metadata
 
 
 @router.post(

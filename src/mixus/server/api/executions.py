@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 from fastapi import Query as QueryOf
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from starlette.responses import Response
 
 from mixus.agents.templates.catalogue import seeds_of
@@ -18,7 +18,7 @@ from mixus.evals.queries import Filters
 from mixus.evals.tasks import Place, TaskChange
 from mixus.server.answers import Document, Json, page_of, success
 from mixus.server.api import documents
-from mixus.server.api.create import Metadata, Name, created, small_metadata
+from mixus.server.api.create import Metadata, Name, created
 from mixus.server.api.schemas import ExecutionAnswer, ExecutionPage, Retried, StatusDocument
 from mixus.server.deps import BARE, Call, ExecutionId, Managing, Reading
 from mixus.server.idempotency import IdempotencyKey, once
@@ -53,11 +53,6 @@ class ExecutionChange(Body):
     task_name: Name = Field(default_factory=lambda: LEFT_OUT)
     metadata: Metadata = Field(default_factory=lambda: LEFT_OUT)
     assigned_reviewer: Email = Field(default_factory=lambda: LEFT_OUT)
-
-    @field_validator("metadata")
-    @classmethod
-    def _is_small(cls, metadata: Metadata) -> Metadata | None:
-        return small_metadata(metadata)
 
     @model_validator(mode="after")
     def _changes_something(self) -> "ExecutionChange":

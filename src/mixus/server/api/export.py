@@ -106,14 +106,12 @@ async def _counted(
                 yield piece
 
 
-async def _stream(
-    request: Request, form: Format, records: AsyncGenerator[list[bytes]]
-) -> AsyncGenerator[bytes]:
+async def _stream(request: Request, form: Format, records: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     """Ends with an error where it is cut off, so that the connection is cut off too."""
     sent, piece, waiting = 0, bytearray(form.start), 0
     try:
         async with aclosing(records):
-            async for record in _one_by_one(records):
+            async for record in records:
                 piece += record
                 waiting += 1
                 if len(piece) >= PIECE_BYTES:
@@ -130,13 +128,7 @@ async def _stream(
     yield bytes(piece) + form.end(sent + waiting, None)
 
 
-async def _one_by_one(pages: AsyncGenerator[list[bytes]]) -> AsyncGenerator[bytes]:
-    async for page in pages:
-        for record in page:
-            yield record
-
-
-async def _records(request: Request, wanted: Export) -> AsyncGenerator[list[bytes]]:
+async def _records(request: Request, wanted: Export) -> AsyncGenerator[bytes]:
     """Each read is a transaction of its own, by whoever the caller is by then."""
     database = services_of(request).database
     place: Place | None = None
@@ -146,7 +138,8 @@ async def _records(request: Request, wanted: Export) -> AsyncGenerator[list[byte
         for start in range(0, len(places), ROWS_AT_ONCE):
             principal = await _recognise(request)
             page = places[start : start + ROWS_AT_ONCE]
-            yield await to_thread.run_sync(_read, database, principal, wanted, page)
+            for record in await to_thread.run_sync(_read, database, principal, wanted, page):
+                yield record
         if len(places) < export.PLACES_AT_ONCE:
             return
         place = places[-1]

@@ -1,36 +1,20 @@
 """External executions: an agent in a process of the caller's tells what it does and asks before effects."""
 
-import re
-from typing import Annotated, Final
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Path
-from pydantic import AfterValidator
-
-from mixus.core.errors import NotFound
 from mixus.evals import external, external_effects, external_ending, external_takeover
-from mixus.evals.access import printable
 from mixus.evals.external import Process, Waiting
 from mixus.evals.external_effects import Beginning, Known, Proposal
+from mixus.evals.lifecycle import Status
 from mixus.server.answers import Document, Json, success
 from mixus.server.api import external_schemas as schemas
 from mixus.server.api.create import created
-from mixus.server.deps import BARE, Call, Creating, ExecutionId
+from mixus.server.deps import BARE, ActionId, Call, Creating, ExecutionId
 from mixus.server.idempotency import IdempotencyKey, once
 from mixus.server.openapi import WITH_BODY, refusals
 from mixus.server.wire import NothingBody
 
 router = APIRouter(prefix="/api/eval/external-executions", tags=["external executions"])
-
-_ID: Final = re.compile(r"[a-z]{3}_[0-9A-Za-z]{22}")
-
-
-def _known_action_id(text: str) -> str:
-    if _ID.fullmatch(text) is None:
-        raise NotFound(f"This execution proposed no effect {printable(text)}.")
-    return text
-
-
-ActionId = Annotated[str, Path(alias="actionId"), AfterValidator(_known_action_id)]
 
 
 @router.post(
@@ -180,7 +164,7 @@ def start_external(
     def start() -> Document:
         beginning = Beginning(action_id, body.arguments, body.record)
         known = external_effects.start(call.tx, call.principal, process, beginning, call.now)
-        return _effect(execution_id, known, "running")
+        return _effect(execution_id, known, Status.RUNNING)
 
     begun = once(call, idempotency_key, body, start)
     # A repeat is leave to act, and whoever was fenced off meanwhile has none.

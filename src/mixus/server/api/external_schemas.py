@@ -17,12 +17,11 @@ from mixus.server.api.create import (
     Metadata,
     Name,
     first_line,
-    small_metadata,
 )
 from mixus.server.api.schemas import Answered, Created, Succeeded
 from mixus.server.wire import Body, Email, text
 
-ON_NO_WORKER: Final = "As it was given when the process began or took over."
+WORKER_ID: Final = "As it was given when the process began or took over."
 
 
 def _small(value: Any) -> Any:
@@ -33,9 +32,7 @@ def _small(value: Any) -> Any:
 
 Small = Annotated[dict[str, Any], AfterValidator(_small)]
 SmallValue = Annotated[Any, AfterValidator(_small)]
-WorkerId = Annotated[
-    str, StringConstraints(pattern=r"^wrk_[0-9A-Za-z]{22}$"), Field(description=ON_NO_WORKER)
-]
+WorkerId = Annotated[str, StringConstraints(pattern=r"^wrk_[0-9A-Za-z]{22}$"), Field(description=WORKER_ID)]
 Agent = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 ToolName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
 Work = Annotated[str, text(20_000)]
@@ -56,7 +53,7 @@ class NewExternal(Body):
     expected_outcome: ExpectedOutcome | None = None
     environment: Annotated[Environment, Field(strict=False)] | None = None
     timeout_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] | None = None
-    metadata: Annotated[Metadata, AfterValidator(small_metadata)] | None = None
+    metadata: Metadata | None = None
 
     def task(self) -> NewTask:
         checkpoints = [NewCheckpoint(**each.model_dump()) for each in self.checkpoints or ()]
@@ -116,9 +113,10 @@ class ProposalFields(Body):
         Effect, Field(strict=False, description="What it does to the world; `read` needs none.")
     ]
     arguments: Small
-    work: Annotated[
-        Work, Field(description="What led to it; the steps since the last decision if left out.")
-    ] | (None) = None
+    work: (
+        Annotated[Work, Field(description="What led to it; the steps since the last decision if left out.")]
+        | None
+    ) = None
 
 
 class StartFields(Body):

@@ -164,9 +164,7 @@ def _run_all(client: Client, count: int) -> float:
 
 def _prompts() -> Section:
     """Told at each step: the rules and the tools. The task and what was said are the user's own."""
-    everything = Settings(
-        web_hosts="*", http_hosts="example.org", search_url="http://127.0.0.1:1", query_database=None
-    )
+    everything = Settings(web_hosts="*", http_hosts="example.org", search_url="http://127.0.0.1:1")
     kinds = {
         "of every deployment, without a database": [
             tool for tool in tools_of(Settings()).values() if tool.needs_seed is None

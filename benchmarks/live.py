@@ -36,7 +36,7 @@ COLUMNS: Final = (
 )
 LONGEST_ANSWER: Final = 80
 # They say where a provider is and how to speak to it, beside those that mixus itself names.
-FURTHER: Final = ("OPENAI_BASE_URL", "OLLAMA_API_KEY", provider_keys.COMPATIBLE_KEY)
+FURTHER: Final = ("OPENAI_BASE_URL", provider_keys.OLLAMA_KEY, provider_keys.COMPATIBLE_KEY)
 
 
 @dataclass(frozen=True)

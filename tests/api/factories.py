@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema_rs
 from catcher import KEY
-from factories import create_account, create_key
+from factories import NOBODY, PEPPER, create_account, create_key
 from httpx2 import Response
 from starlette.testclient import TestClient
 
@@ -21,6 +21,8 @@ from mixus.evals import progress
 from mixus.evals.lifecycle import Source
 from mixus.evals.progress import Leg, Pause
 from mixus.evals.tasks import NewCheckpoint
+from mixus.keys import service as keys
+from mixus.keys.service import NewKey
 
 TASK = {
     "taskDescription": "Calculate 15 % of 50,000 and send the result to bob@example.org",
@@ -119,6 +121,13 @@ class Team:
     def with_key(self, account: Account, scopes: Collection[Scope]) -> Caller:
         with self.database.transaction() as tx:
             secret, info = create_key(tx, account, scopes, now=utc_now())
+        return Caller(self.http, self.reference, account, secret, info.id)
+
+    def trusted(self, account: Account) -> Caller:
+        """With a key that may start what is real."""
+        new = NewKey(account.id, "live", [Scope.MANAGE], allow_live=True)
+        with self.database.transaction() as tx:
+            secret, info = keys.create(tx, PEPPER, new, NOBODY, utc_now())
         return Caller(self.http, self.reference, account, secret, info.id)
 
     def pause(self, execution_id: str, checkpoint_id: str) -> None:

@@ -21,9 +21,10 @@ from mixus.server.app import create_app
 CREATE = "/api/eval/create-task-agent"
 NOTHING = "exe_0000000000000000000000"
 
-# Every route that needs a scope, with the lowest one that it takes.
 EXTERNAL = "/api/eval/external-executions"
 NO_ACTION = "act_0000000000000000000000"
+
+# Every route that needs a scope, with the lowest one that it takes.
 ROUTES = [
     ("POST", CREATE, Scope.CREATE),
     ("GET", f"/api/eval/status/{NOTHING}", Scope.READ),

@@ -5,18 +5,14 @@ from typing import Any
 import pytest
 from api.factories import TASK, Caller, Reference, Team
 from api.people import People
-from factories import PEPPER, create_account
+from factories import PEPPER
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from mixus.accounts.principal import Scope
+from mixus.accounts.principal import Role, Scope
 from mixus.agents.catalog import Catalog, Live
-from mixus.core.clock import utc_now
 from mixus.core.database import Database
-from mixus.core.events import Actor
 from mixus.core.settings import Settings
-from mixus.keys import service as keys
-from mixus.keys.service import NewKey
 from mixus.server.app import create_app
 
 SCRIPT = [
@@ -50,11 +46,7 @@ def people(app: FastAPI, database: Database, reference: Reference, http: TestCli
 @pytest.fixture
 def trusted(team: Team) -> Caller:
     """Somebody whose key may start what is real."""
-    with team.database.transaction() as tx:
-        account = create_account(tx, "eve@example.org")
-        new = NewKey(account.id, "live", [Scope.MANAGE], allow_live=True)
-        secret, info = keys.create(tx, PEPPER, new, Actor(None), utc_now())
-    return Caller(team.http, team.reference, account, secret, info.id)
+    return team.trusted(team.person("eve@example.org").account)
 
 
 def refusal(caller: Caller, **fields: Any) -> tuple[int, str, str]:
@@ -150,6 +142,14 @@ def test_a_session_decides_what_is_no_business_of_its_own_as_little_as_a_key(
     assert mallory("POST", path, json={"attempt": 1, "action": "approve"}).status_code == 404
 
 
+def test_a_session_that_may_only_read_decides_nothing(team: Team, trusted: Caller, people: People) -> None:
+    viewer = people.signed_in("bob@example.org", Role.VIEWER)
+    execution, checkpoint = waiting(team, trusted, assignedReviewer="bob@example.org")
+    path = f"/api/eval/executions/{execution}/checkpoints/{checkpoint}/decision"
+    answer = viewer("POST", path, json={"attempt": 1, "action": "approve"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "insufficient-scope")
+
+
 def test_an_edit_is_kept_beside_what_was_proposed_and_counted(team: Team, ada: Caller) -> None:
     execution, checkpoint = waiting(team, ada, environment="sandbox")
     arguments = {"to": ["right@example.org"], "subject": "s", "body": "b"}
@@ -159,6 +159,16 @@ def test_an_edit_is_kept_beside_what_was_proposed_and_counted(team: Team, ada: C
     assert answer["effectiveActions"][0]["arguments"] == arguments | {"cc": []}
     human = ada.status(execution)["humanVerification"]
     assert (human["approved"], human["edited"]) == (1, 1)
+
+
+@pytest.mark.parametrize("said", [{"action": "reject"}, {"action": "hint", "hint": "Do otherwise."}])
+def test_edits_go_with_an_approval_even_if_there_are_none(
+    team: Team, ada: Caller, said: dict[str, str]
+) -> None:
+    execution, checkpoint = waiting(team, ada, environment="sandbox")
+    answer = ada.decide(execution, checkpoint, **said, editedActions=[])
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "editedActions")
+    assert ada.decide(execution, checkpoint, editedActions=[]).status_code == 200
 
 
 @pytest.mark.parametrize(

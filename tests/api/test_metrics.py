@@ -63,6 +63,20 @@ def test_what_people_did_is_the_sum_of_what_the_statuses_say(team: Team, ada: Ca
     assert human["medianResponseMs"] == sorted(times)[1]
 
 
+def test_an_execution_and_many_have_the_median_by_one_rule(
+    team: Team, ada: Caller, database: Database
+) -> None:
+    execution_id, checkpoint_id = paused(team, ada)
+    ada.decide(execution_id, checkpoint_id, action="hint", hint="Use 10 %.")
+    team.pause(execution_id, checkpoint_id)
+    ada.decide(execution_id, checkpoint_id, attempt=2)
+    with database.transaction() as tx:
+        tx.connection.exec_driver_sql("update checkpoints set decided_at = requested_at + 1000000000")
+    human = metrics(ada, includeRehearsal="true")["totals"]["human"]
+    own = ada.status(execution_id)["humanVerification"]
+    assert own["medianResponseMs"] == human["medianResponseMs"] < 1_000_000_000 // 2
+
+
 def test_an_approval_in_another_form_counts_as_edited(team: Team, ada: Caller, database: Database) -> None:
     execution_id, checkpoint_id = paused(team, ada)
     ada.decide(execution_id, checkpoint_id)

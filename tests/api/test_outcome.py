@@ -8,7 +8,7 @@ from factories import PEPPER
 from starlette.testclient import TestClient
 
 from mixus.agents.catalog import Catalog, ModelRules
-from mixus.cli.serve import require_judge
+from mixus.cli.building import require_judge
 from mixus.core.clock import utc_now
 from mixus.core.database import Database
 from mixus.core.errors import Misconfigured

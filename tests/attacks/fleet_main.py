@@ -11,11 +11,12 @@ import threading
 
 from mixus.cli import logs, serve
 from mixus.cli import settings as cli_settings
+from mixus.cli.building import build
 
 
 def serve_until_killed() -> None:
     logs.configure()
-    service = serve.build(cli_settings.load())
+    service = build(cli_settings.load())
     with serve.listen("127.0.0.1", 0) as listener:
         serve.run(service, listener, with_worker=False)
 

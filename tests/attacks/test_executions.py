@@ -238,6 +238,7 @@ def test_a_resumed_execution_starts_before_new_ones_and_one_that_waits_holds_no_
         assert client.wait(waiting, until="final", timeout_seconds=60).status == "completed"
         # In the sandbox the line is recorded and not written.
         assert [entry.raw["data"]["result"]["status"] for entry in calls_of(client, waiting)] == ["recorded"]
+        assert deployment.lines == []
         eventually(lambda: watch.running() == 10)
     first_new = min(str(client.status(each).raw["startedAt"] or "9999") for each in new)
     assert str(client.status(waiting).raw["finishedAt"]) <= first_new

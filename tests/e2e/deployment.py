@@ -5,15 +5,18 @@ import select
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from mixus.client import Client, Status
 
 PROBE = Path(__file__).with_name("probe.py")
-LIVE = {"MIXUS_LIVE_TOOLS": "write_line", "MIXUS_LIVE_WITHOUT_VERIFICATION": "true"}
+LIVE = {"MIXUS_LIVE_TOOLS": "write_line"}
 
 
 @dataclass
@@ -111,3 +114,18 @@ def said(process: subprocess.Popen[str]) -> str:
     readable, _, _ = select.select([process.stdout], [], [], 60)
     assert readable, "the process said nothing"
     return process.stdout.readline()
+
+
+def paused(client: Client, execution: str) -> Status:
+    status = client.wait(execution, until="checkpoint", timeout_seconds=60)
+    assert status.status == "awaiting-verification", status.raw
+    return status
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    event = threading.Event()
+    for _ in range(600):
+        if holds():
+            return
+        event.wait(0.05)
+    pytest.fail("it did not come to pass")

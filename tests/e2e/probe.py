@@ -13,6 +13,7 @@ from typing import Any
 from mixus.agents.tools.registry import Arguments, Context, Tool, registry
 from mixus.cli import logs, serve
 from mixus.cli import settings as cli_settings
+from mixus.cli.building import build
 from mixus.evals.lifecycle import Effect
 
 
@@ -65,7 +66,7 @@ def main() -> None:
     watch_connections(file)
     serve.stop_on_signals()
     logs.configure()
-    service = serve.build(cli_settings.load(), registry(write_line_tool(file), linger_tool(file)))
+    service = build(cli_settings.load(), registry(write_line_tool(file), linger_tool(file)))
     if what == "worker":
         serve.work(service)
     with serve.listen("127.0.0.1", 0) as listener:

@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
-from e2e.deployment import Deployment, end, said
+from e2e.deployment import Deployment, end, eventually, paused, said
 
 from mixus.client import (
     AsyncClient,
@@ -19,9 +21,6 @@ from mixus.client import (
     EffectHinted,
     EffectRejected,
     ExecutionEnded,
-    MixusError,
-    Status,
-    external_calls,
 )
 
 SCRIPT = Path(__file__).with_name("external_agent.py")
@@ -49,21 +48,6 @@ def start(deployment: Deployment) -> Iterator[Start]:
     deployment.release()
     for process in processes:
         end(process)
-
-
-def paused(client: Client, execution: str) -> Status:
-    status = client.wait(execution, timeout_seconds=60)
-    assert status.is_awaiting, status.raw
-    return status
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    event = threading.Event()
-    for _ in range(600):
-        if holds():
-            return
-        event.wait(0.05)
-    pytest.fail("it did not come to pass")
 
 
 def kinds(client: Client, execution: str) -> list[str]:
@@ -114,39 +98,43 @@ def test_killed_while_it_waits_the_approval_is_used_once_by_the_next_process(
 
 
 def test_two_servers_release_an_effect_once(deployment: Deployment) -> None:
-    one = deployment.serve()
+    deployment.serve()
+    one = other = deployment.address
     # On SQLite one process serves the data.
-    other = one if deployment.url.startswith("sqlite") else deployment.serve("--no-worker")
-    with one.external_execution("Refund.", agent="refunds", auto_detect_checkpoints=False) as run:
-        course = run._course
-        permits = [_free(course, one) for _ in range(3)]
-        for action_id in permits:
-            assert sorted(_race(course, action_id, one, other)) == ["done", *["effect-started"] * 5]
-        run.finish("ok")
+    if not deployment.url.startswith("sqlite"):
+        deployment.serve("--no-worker")
+        other = deployment.address
+    task = {"taskDescription": "Refund.", "agent": "refunds", "autoDetectCheckpoints": False}
+    begun = post(deployment, one, "", task).json()
+    arguments = {"arguments": REFUND}
+    worker, effects = {"workerId": begun["workerId"]}, f"/{begun['executionId']}/effects"
+    refund = {"tool": "refund", "effect": "purchase", **arguments}
+    for _ in range(3):
+        action_id = post(deployment, one, effects, worker | refund).json()["actionId"]
+        begin = partial(post, deployment, path=f"{effects}/{action_id}/start", body=worker | arguments)
+        answers = at_once(begin, one, other)
+        assert sorted(answer.status_code for answer in answers) == [201, *[409] * 5]
+        assert {answer.json()["code"] for answer in answers if answer.is_error} == {"effect-started"}
 
 
-def _free(course: Any, client: Client) -> str:
-    call = course._at.call("effects", {"tool": "refund", "effect": "purchase", "arguments": REFUND})
-    return str(client._run(_fetch(course, call, external_calls.Proposed)).action_id)
+def post(deployment: Deployment, address: str, path: str, body: Mapping[str, Any]) -> httpx2.Response:
+    with httpx2.Client(base_url=address, trust_env=False) as http:
+        return http.post(
+            f"/api/eval/external-executions{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {deployment.key}"},
+        )
 
 
-def _fetch(course: Any, call: Any, model: Any) -> Any:
-    return course._asking(call, model, None)
-
-
-def _race(course: Any, action_id: str, *clients: Client) -> list[str]:
+def at_once(ask: Callable[[str], httpx2.Response], *addresses: str) -> list[httpx2.Response]:
     gate = threading.Barrier(6)
 
-    def begin(client: Client) -> str:
-        call = course._at.call(f"effects/{action_id}/start", {"arguments": REFUND})
+    def asked(address: str) -> httpx2.Response:
         gate.wait()
-        try:
-            return str(client._run(_fetch(course, call, external_calls.KnownEffect)).state)
-        except MixusError as refused:
-            return refused.code
+        return ask(address)
 
     with ThreadPoolExecutor(6) as pool:
-        return list(pool.map(begin, [*clients] * 3))
+        return list(pool.map(asked, [*addresses] * 3))
 
 
 def decide_when_asked(client: Client, execution: str, **decision: Any) -> threading.Thread:

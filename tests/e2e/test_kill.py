@@ -1,11 +1,9 @@
 """`kill -9` at the worst moments: real processes, both stores; nothing is lost and nothing runs twice."""
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from e2e.deployment import Deployment, end, said
+from e2e.deployment import Deployment, end, eventually, paused, said
 from e2e.provider import Provider
 
 from mixus.client import Client, Status
@@ -19,23 +17,8 @@ def create(client: Client, **fields: Any) -> str:
     return client.create_task_agent(**body).execution_id
 
 
-def paused(client: Client, execution: str) -> Status:
-    status = client.wait(execution, until="checkpoint", timeout_seconds=60)
-    assert status.status == "awaiting-verification", status.raw
-    return status
-
-
 def finished(client: Client, execution: str) -> Status:
     return client.wait(execution, until="final", timeout_seconds=60)
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    event = threading.Event()
-    for _ in range(600):
-        if holds():
-            return
-        event.wait(0.05)
-    pytest.fail("it did not come to pass")
 
 
 def test_killed_while_paused_it_still_waits_and_goes_on(deployment: Deployment) -> None:
@@ -81,6 +64,7 @@ def test_killed_inside_an_effect_the_reviewer_is_asked_and_it_never_runs_again(
 
 
 def test_killed_inside_an_effect_the_baseline_fails_and_says_why(deployment: Deployment) -> None:
+    deployment.variables = {"MIXUS_LIVE_WITHOUT_VERIFICATION": "true"}
     client = deployment.serve()
     deployment.hold("after")
     execution = create(client, test_mode="without-verification")

@@ -143,3 +143,19 @@ def test_an_effect_that_is_under_way_when_the_time_is_over_is_asked_about(house:
     house.run(execution)
     assert house.awaiting(execution)["source"] is Source.UNCERTAIN
     assert house.outside.lines == ["a"]
+
+
+def test_an_answer_that_was_cut_off_is_no_final_one(house: House) -> None:
+    cut = ModelResponse(parts=[TextPart("The result is 7")], finish_reason="length")
+    execution = house.create(cut, "The result is 7,500.")
+    row = house.run(execution)
+    assert (row["status"], row["result"]) == (Status.COMPLETED, "The result is 7,500.")
+    assert [entry["data"]["reason"] for entry in house.journal(execution) if entry["kind"] == "reminder"] == [
+        "cut off at its length limit"
+    ]
+
+
+def test_one_that_is_always_cut_off_is_given_up(house: House) -> None:
+    cut = ModelResponse(parts=[TextPart("The result is 7")], finish_reason="length")
+    row = house.run(house.create(cut))
+    assert (row["status"], row["error_code"]) == (Status.FAILED, Failure.PROVIDER_ERROR)

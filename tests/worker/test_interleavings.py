@@ -211,7 +211,7 @@ class Interleavings(RuleBasedStateMachine):
         if execution in self.deleted or self.house.status(execution) not in FINAL:
             return multiple()
         with self.house.database.transaction() as tx:
-            again = service.retry(tx, self.house.owner, execution, self.house.clock())["id"]
+            again = service.retry(tx, self.house.key, execution, self.house.clock())["id"]
         self.made.append(again)
         self.labels[again] = self.labels[execution]
         self.runs[self.labels[again]] += 1

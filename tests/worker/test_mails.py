@@ -30,12 +30,13 @@ from mixus.core import deliveries as outbox
 from mixus.core.database import Database
 from mixus.core.events import record
 from mixus.core.settings import Settings
+from mixus.core.smtp import Reason
 from mixus.keys import notices
 from mixus.keys.info import KeyInfo
 from mixus.keys.tables import key_use, keys
 from mixus.worker import deliveries, postman
 from mixus.worker.mails import KeyNews, Kind, Letterhead, compose
-from mixus.worker.postman import Postman, Reason
+from mixus.worker.postman import Postman
 from mixus.worker.schedule import Schedule, give_notices, schedule
 
 END = NOW + timedelta(days=90)

@@ -19,11 +19,13 @@ from starlette.responses import Response as Answer
 from starlette.testclient import TestClient
 from worker.house import House
 
+from mixus.agents.catalog import Live
+from mixus.agents.redaction import REDACTED
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.mcp import mcp_servers
 from mixus.agents.tools.registry import Context
 from mixus.agents.tools.toolbox import Toolbox
-from mixus.cli.serve import build
+from mixus.cli.building import build
 from mixus.core.database import Database, Row, metadata
 from mixus.core.settings import Settings
 from mixus.evals.lifecycle import Decision, Environment, Status
@@ -31,6 +33,10 @@ from mixus.worker.own_copy import OwnCopy
 
 SECRET = "hunter2-hunter2"
 PROGRAM = Path(mcp_server.__file__)
+
+
+# What the admin lets happen in the world.
+LIVE = Live(frozenset(f"crm_{tool}" for tool in ("note", "erase", "refuse", "stall", "die")))
 
 
 class Desk:
@@ -52,6 +58,7 @@ class Desk:
         path.write_text(json.dumps({"servers": {"crm": {"timeoutSeconds": 20, **entry}}}))
         servers = self.resources.enter_context(mcp_servers(path, {"TOKEN": SECRET}))
         self.house.catalog.tools = Toolbox(BUILT_IN, servers, lambda: servers.silent)
+        self.house.catalog.live = LIVE
 
     def start_child(self, **more: Any) -> None:
         (self.folder / "ledger").touch()
@@ -243,7 +250,7 @@ def test_a_secret_reaches_the_server_and_neither_log_nor_row(
     host.book.add("refuse", lambda _arguments: mcp_server.failed(f"not with {host.headers[-1]}"))
     execution = desk.ask("find")
     desk.house.run(execution)
-    assert "Bearer …" in desk.told(execution)[0]
+    assert f"Bearer {REDACTED}" in desk.told(execution)[0]
     desk.perform("refuse")
     host.book.acts["note"] = host.die
     desk.perform("note")
@@ -355,7 +362,7 @@ def test_a_child_gets_its_own_environment_and_not_ours(desk: Desk, monkeypatch: 
     execution = desk.ask("environment")
     desk.house.run(execution)
     environment = desk.told(execution)[0]
-    assert environment["DESK"] == "…"
+    assert environment["DESK"] == REDACTED
     assert "OPENAI_API_KEY" not in environment
 
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from worker.house import House
 
+from mixus.agents.catalog import Live
 from mixus.agents.tools import database, files
 from mixus.core.database import Row
 from mixus.evals import service
@@ -42,6 +43,7 @@ def shop(tmp_path: Path) -> Path:
 @pytest.fixture
 def house(house: House, folder: Path, shop: Path) -> House:
     house.catalog.tools = {**house.catalog.tools, **files.tools(folder), **database.tools(shop)}
+    house.catalog.live = Live(frozenset(house.catalog.tools))
     return house
 
 

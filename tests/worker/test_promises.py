@@ -200,6 +200,14 @@ def test_a_decision_on_another_attempt_is_refused(house: House) -> None:
     assert house.awaiting(execution)["attempt"] == 2
 
 
+def test_in_the_sandbox_a_key_decides_and_what_decided_is_kept(house: House) -> None:
+    execution = house.create([mail()], "done")
+    house.run(execution)
+    assert house.decide(execution, APPROVE, principal=house.key)["decided_via"] == "key"
+    assert house.run(execution)["status"] == Status.COMPLETED
+    assert len(house.mails(execution)) == 1
+
+
 def test_after_a_rejection_nothing_that_was_held_ever_runs(house: House) -> None:
     execution = house.create([line("a")], "done")
     house.run(execution)

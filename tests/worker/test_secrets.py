@@ -1,14 +1,15 @@
 """Nothing that is kept, shown or sent holds a secret of the deployment, whoever said it."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from pydantic_ai.messages import ModelResponse, ToolCallPart
 from sqlalchemy import select
 from worker.house import House, line, mail
 
-from mixus.agents.secrets import REDACTED, Redactor
+from mixus.agents.redaction import REDACTED, Redactor
 from mixus.evals.lifecycle import Status
 from mixus.evals.tables import checkpoints, effects, executions, trace
 
@@ -47,6 +48,20 @@ def test_a_secret_that_a_tool_tells_never_reaches_the_model(guarded: House) -> N
     guarded.run(execution)
     assert SECRET not in everything(guarded)
     assert guarded.effects(execution)[0]["result"] == f"login with {REDACTED}"
+
+
+@dataclass
+class Login:
+    password: str
+
+
+@pytest.mark.parametrize("answer", [(SECRET, [SECRET]), {"a": (SECRET,)}, Login(SECRET), [Login(SECRET)]])
+def test_a_secret_is_found_in_whatever_a_tool_answers(guarded: House, answer: Any) -> None:
+    guarded.outside.answer = answer
+    execution = guarded.create([line("a")], "done", auto_detect=False)
+    guarded.run(execution)
+    assert SECRET not in everything(guarded)
+    assert REDACTED in json.dumps(guarded.effects(execution)[0]["result"])
 
 
 def test_a_secret_in_a_failure_is_not_told(guarded: House) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from worker.house import House, line
 
-from mixus.agents.tools.registry import Arguments, Context, Tool
+from mixus.agents.tools.registry import MOST_RESULT_CHARACTERS, Arguments, Context, Tool
 from mixus.evals.lifecycle import Effect, Status
-from mixus.worker.acting import MOST_CHARACTERS
 
 
 async def never(_arguments: Arguments, _context: Context) -> Any:
@@ -41,7 +40,9 @@ def test_an_effect_that_gives_no_answer_is_uncertain(house: House) -> None:
     assert house.awaiting(execution)["source"] == "uncertain"
 
 
-@pytest.mark.parametrize("answer", ["x" * (MOST_CHARACTERS + 7), ["x" * 100] * 1_000, {"a": "y" * 60_000}])
+@pytest.mark.parametrize(
+    "answer", ["x" * (MOST_RESULT_CHARACTERS + 7), ["x" * 100] * 1_000, {"a": "y" * 60_000}]
+)
 def test_what_a_tool_says_is_cut_and_says_so(house: House, answer: Any) -> None:
     async def say(_arguments: Arguments, _context: Context) -> Any:
         return answer
@@ -51,7 +52,7 @@ def test_what_a_tool_says_is_cut_and_says_so(house: House, answer: Any) -> None:
     assert house.run(execution)["status"] == Status.COMPLETED
     told = result_of(house, execution, "look")["result"]
     assert "more characters.]" in told
-    assert len(told) < MOST_CHARACTERS + 100
+    assert len(told) < MOST_RESULT_CHARACTERS + 100
 
 
 def test_what_is_not_too_long_is_told_whole(house: House) -> None:

@@ -4,23 +4,17 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ValidationError
 from pydantic_ai.messages import ToolCallPart
 
 from mixus.agents.kept import is_kept_exactly
 from mixus.agents.tools.builtin import CHECKPOINT
-from mixus.agents.tools.registry import Arguments, Context, Registry, Tool
+from mixus.agents.tools.registry import AnyArguments, Arguments, Context, Registry, Tool
 from mixus.core.text import storable
 from mixus.evals.digests import digest
 from mixus.evals.lifecycle import Effect
 
 INEXACT: Final = "The arguments hold a number that is too large or none, or are too deep; say it otherwise."
-
-
-class Intended(Arguments):
-    """Whatever was approved."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
 
 
 @dataclass(frozen=True)
@@ -88,13 +82,13 @@ def read(part: ToolCallPart, registry: Registry, allowed: frozenset[str]) -> Cal
 def as_intended(part: ToolCallPart, effect: Effect) -> Call | None:
     """A call that was about to happen when its tool still was what it is no more; None where it is none."""
     try:
-        arguments = Intended.model_validate(_arguments(part))
+        arguments = AnyArguments.model_validate(_arguments(part))
     except (ValueError, RecursionError):
         return None
-    return Call(part.tool_call_id, Tool(part.tool_name, "", effect, Intended, _gone), arguments)
+    return Call(part.tool_call_id, Tool(part.tool_name, "", effect, AnyArguments, _gone), arguments)
 
 
-async def _gone(_arguments: Intended, _context: Context) -> Any:
+async def _gone(_arguments: AnyArguments, _context: Context) -> Any:
     raise RuntimeError("what was intended is never run again")
 
 

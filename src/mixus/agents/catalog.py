@@ -97,7 +97,7 @@ class Catalog:
             return ScriptModel(script or [])
         return self.clients.model(name)
 
-    def judge(self, model: str) -> str:
+    def judge_name(self, model: str) -> str:
         """Who judges what this model answered."""
         return self.rules.judge or model
 
@@ -185,7 +185,7 @@ class Catalog:
         if task.expected_outcome is None:
             return
         scoring.require_scorable(task.expected_outcome)
-        judge = self.judge(task.model) if scoring.is_judged(task.expected_outcome) else None
+        judge = self.judge_name(task.model) if scoring.is_judged(task.expected_outcome) else None
         if judge in OFFLINE:
             raise Invalid(
                 f"{judge} cannot judge: name a language model, or have the admin set MIXUS_JUDGE_MODEL.",

@@ -20,10 +20,11 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from mixus.agents.prompts import EDITED, HINT_PREFIX, NOT_PERFORMED, PLAN_REMINDER, REMINDER
+from mixus.agents.prompts import CUT_REMINDER, EDITED, HINT_PREFIX, NOT_PERFORMED, PLAN_REMINDER, REMINDER
 from mixus.core.database import Row
 
 MAX_BAD_ANSWERS = 4
+REMINDERS = frozenset({CUT_REMINDER, PLAN_REMINDER, REMINDER})
 
 P = TypeVar("P", bound=ModelResponsePart)
 
@@ -134,7 +135,7 @@ def retried(call: ToolCallPart, sentence: str) -> ModelRequest:
     return ModelRequest(parts=[part])
 
 
-def reminded(sentence: str = REMINDER) -> ModelRequest:
+def reminded(sentence: str) -> ModelRequest:
     """For an answer that holds neither a call nor a text, or no plan where there has to be one."""
     return ModelRequest(parts=[UserPromptPart(sentence)])
 
@@ -182,7 +183,7 @@ def _dropped(call: ToolCallPart, effect: Row | None) -> ToolReturnPart:
 
 def _is_retry(request: ModelRequest) -> bool:
     return any(
-        (isinstance(part, UserPromptPart) and part.content in {REMINDER, PLAN_REMINDER})
+        (isinstance(part, UserPromptPart) and part.content in REMINDERS)
         or (isinstance(part, ToolReturnPart) and part.outcome == "retried")
         for part in request.parts
     )

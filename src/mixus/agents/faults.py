@@ -18,7 +18,7 @@ from pydantic_ai.exceptions import (
 # Told to wait or to come again. The other refusals stay what they are however often one asks.
 PASSING_STATUSES: Final = frozenset({408, 425, 429})
 FIRST_SERVER_STATUS: Final = 500
-PASSING: Final = (ModelRateLimitError, ModelUnavailableError, ModelServerError)
+SAID_UNAVAILABLE: Final = (ModelRateLimitError, ModelUnavailableError, ModelServerError)
 
 
 class Kind(StrEnum):
@@ -47,7 +47,7 @@ def fault_of(error: Exception) -> Fault:
         return Fault(Kind.PASSING, "fell silent")
     if isinstance(error, ModelConnectionError | OSError):
         return Fault(Kind.PASSING, "could not be reached, or broke off")
-    if isinstance(error, PASSING):
+    if isinstance(error, SAID_UNAVAILABLE):
         return Fault(Kind.PASSING, "said in its answer that it cannot serve now", error.retry_after)
     if isinstance(error, ModelRequestRejectedError):
         return Fault(Kind.REFUSED, "refused the request in its answer")

@@ -17,6 +17,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from mixus.agents.tools.registry import Arguments
+from mixus.core.text import shortened
 
 VERDICT: Final = "verdict"
 MOST_ANSWER: Final = 50_000
@@ -78,5 +79,4 @@ def read(response: ModelResponse) -> Verdict:
 
 def told(verdict: Verdict) -> str:
     """The reason on one line, and no longer than a reason is."""
-    reason = " ".join(verdict.reason.split())
-    return reason if len(reason) <= MOST_REASON else f"{reason[: MOST_REASON - 1]}…"
+    return shortened(" ".join(verdict.reason.split()), MOST_REASON)

@@ -52,7 +52,7 @@ class Prices:
         """Whether a budget can hold for this model."""
         if name in self.own:
             return True
-        if _is_ours_to_price(name):
+        if _has_no_list_price(name):
             return False
         try:
             calc_price(Usage(input_tokens=1), model.model_name, provider_id=model.system)
@@ -67,7 +67,7 @@ class Prices:
             return None
         if name in self.own:
             return self.own[name].cost(usage)
-        if _is_ours_to_price(name):
+        if _has_no_list_price(name):
             return None
         try:
             return float(response.cost().total_price)
@@ -75,7 +75,7 @@ class Prices:
             return None
 
 
-def _is_ours_to_price(name: str) -> bool:
+def _has_no_list_price(name: str) -> bool:
     """Whoever serves it takes his own price, whatever a model of that name costs elsewhere."""
     return name.partition(":")[0] == COMPATIBLE
 

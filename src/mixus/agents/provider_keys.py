@@ -2,6 +2,7 @@
 
 import os
 from typing import Final
+from urllib.parse import urlsplit
 
 COMPATIBLE: Final = "openai-compatible"
 COMPATIBLE_KEY: Final = "OPENAI_COMPATIBLE_API_KEY"
@@ -29,6 +30,23 @@ def missing_key(model: str) -> str | None:
     """The variable that this model needs and that is not set."""
     variable = VARIABLES.get(model.partition(":")[0])
     return variable if variable is not None and not os.environ.get(variable) else None
+
+
+def misspelt_address() -> str | None:
+    """A variable that holds no address of a server, which every task would wait for in vain."""
+    for variable in sorted({*VARIABLES.values()}):
+        address = os.environ.get(variable)
+        if variable.endswith("_URL") and address and not _is_address(address):
+            return variable
+    return None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def values() -> list[str]:

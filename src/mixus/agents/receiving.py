@@ -10,7 +10,6 @@ from pydantic_ai.usage import RequestUsage
 
 from mixus.agents.kept import is_kept_exactly, kept
 from mixus.core.ids import new_id
-from mixus.core.text import storable
 
 # More than any call has used: what a provider says of its own usage may be nonsense.
 MOST_TOKENS: Final = 10**12
@@ -21,7 +20,7 @@ T = TypeVar("T", bound=ModelResponsePart | ModelResponse)
 Clean = Callable[[Any], Any]
 
 
-def received(response: ModelResponse, clean: Clean = storable) -> ModelResponse:
+def received(response: ModelResponse, clean: Clean) -> ModelResponse:
     """A model's ids may repeat, and approvals are bound to ids."""
     parts = [_named(_cleaned(part, clean)) for part in response.parts]
     usage = response.usage if _is_believable(response.usage) else RequestUsage()

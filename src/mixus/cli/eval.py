@@ -1,8 +1,6 @@
 """`mixus eval`: create, follow and decide executions over HTTP."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
@@ -11,9 +9,10 @@ import typer
 from mixus.cli import eval_metrics
 from mixus.cli import eval_request as request
 from mixus.cli import eval_waiting as waiting
+from mixus.cli.eval_server import refusals_told, server
 
 if TYPE_CHECKING:
-    from mixus.client import Checkpoint, Client, Status
+    from mixus.client import Checkpoint, Status
 
 app = typer.Typer(
     name="eval",
@@ -25,9 +24,6 @@ app = typer.Typer(
 ExecutionArgument = Annotated[str, typer.Argument(metavar="ID", help="An execution: exe_…")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the server's JSON.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait until it pauses or ends.")]
-State = Literal[
-    "queued", "running", "awaiting-verification", "completed", "rejected", "failed", "cancelled", "expired"
-]
 
 
 @app.command()
@@ -112,9 +108,9 @@ def status(
 
 @app.command(name="list")
 def list_executions(
-    status: Annotated[State | None, typer.Option("--status", help="Only those in this state.")] = None,
+    status: request.StatusOption = None,
     test_mode: request.ModeOption = None,
-    query: Annotated[str | None, typer.Option("--query", "-q", help="Only those with this text.")] = None,
+    query: request.QueryOption = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
     json: JsonOption = False,
 ) -> None:
@@ -234,32 +230,6 @@ def report(status: "Status", *, json: bool) -> None:
     else:
         output.print_status(status)
     raise typer.Exit(output.exit_code(status))
-
-
-@contextmanager
-def server() -> Iterator["Client"]:
-    from mixus.client import Client
-
-    with refusals_told(), Client() as client:
-        yield client
-
-
-@contextmanager
-def refusals_told() -> Iterator[None]:
-    """Turn whatever the server refuses, or that there is none, into one sentence and exit code 5."""
-    from mixus.cli import eval_output as output
-    from mixus.client import MixusError
-
-    try:
-        yield
-    except MixusError as error:
-        output.print_error(error)
-        raise typer.Exit(output.REFUSED) from None
-    except ValueError as wrong:
-        # UnicodeError too: an empty id, or an argument that is no text.
-        raise typer.BadParameter(
-            str(wrong) if type(wrong) is ValueError else "This is no text in UTF-8."
-        ) from None
 
 
 def find_checkpoint(status: "Status", checkpoint_id: str | None) -> "Checkpoint":

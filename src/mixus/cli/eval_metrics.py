@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Final, Literal, TextIO
 import typer
 
 from mixus.cli import eval_request as request
+from mixus.cli.eval_server import server
 from mixus.cli.terminal import duration, exact, line
 from mixus.cli.terminal import moment as minute
 
@@ -25,9 +26,6 @@ FromOption = Annotated[
 ]
 ToOption = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Created before.")]
 RehearsalOption = Annotated[bool, typer.Option("--include-rehearsal", help="Runs of `rehearsal` too.")]
-State = Literal[
-    "queued", "running", "awaiting-verification", "completed", "rejected", "failed", "cancelled", "expired"
-]
 WIDEST: Final = 1000
 HEAD: Final = ("Model", "Mode", "Runs", "Success", "Errors", "Median", "p90", "Asked", "Cost")
 
@@ -42,7 +40,6 @@ def metrics(
     json: Annotated[bool, typer.Option("--json", help="Print the server's JSON.")] = False,
 ) -> None:
     """Show success, errors, time, cost and human work, by test mode and model."""
-    from mixus.cli.eval import server
     from mixus.cli.eval_output import print_json
 
     with server() as client:
@@ -68,15 +65,14 @@ def export(
         Path | None,
         typer.Option("--output", "-o", dir_okay=False, help="A file, made only when all has come."),
     ] = None,
-    status: Annotated[State | None, typer.Option("--status", help="Only those in this state.")] = None,
+    status: request.StatusOption = None,
     test_mode: request.ModeOption = None,
-    query: Annotated[str | None, typer.Option("--query", "-q", help="Only those with this text.")] = None,
+    query: request.QueryOption = None,
     from_time: FromOption = None,
     to_time: ToOption = None,
     include_rehearsal: RehearsalOption = False,
 ) -> None:
     """Write executions with their checkpoints, oldest first, to standard output or a file."""
-    from mixus.cli.eval import server
     from mixus.client import ExportFields
 
     chosen: ExportFields = {

@@ -84,6 +84,11 @@ MaxCostOption = Annotated[
 ]
 MaxTokensOption = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Most tokens, in and out.")]
 TimeoutOption = Annotated[int | None, typer.Option("--timeout-ms", min=1, help="Most time of the agent.")]
+State = Literal[
+    "queued", "running", "awaiting-verification", "completed", "rejected", "failed", "cancelled", "expired"
+]
+StatusOption = Annotated[State | None, typer.Option("--status", help="Only those in this state.")]
+QueryOption = Annotated[str | None, typer.Option("--query", "-q", help="Only those with this text.")]
 EditOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,7 +6,7 @@ import time
 from asyncio import CancelledError
 from collections.abc import Collection
 
-from mixus.agents.secrets import Redactor
+from mixus.agents.redaction import Redactor
 
 LINE = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
 MOMENT = "%Y-%m-%dT%H:%M:%S"

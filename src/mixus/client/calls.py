@@ -181,14 +181,20 @@ def retry(execution_id: str, idempotency_key: str | None) -> Call:
     return creating(f"{execution(execution_id)}/retry", None, idempotency_key)
 
 
-def decide(execution_id: str, checkpoint_id: str, action: Decision, **said: Any) -> Call:
-    """`said` are the other members; `edits` by action id."""
+def decide(
+    execution_id: str,
+    checkpoint_id: str,
+    action: Decision,
+    attempt: int,
+    edits: Mapping[str, Mapping[str, Any]] | None,
+    **said: str | None,
+) -> Call:
+    """`edits` by action id; `said` are the hint and the comment."""
     path = f"{execution(execution_id)}/checkpoints/{segment(checkpoint_id)}/decision"
-    edits = said.pop("edits") or {}
-    edited = [{"actionId": name, "arguments": dict(arguments)} for name, arguments in edits.items()]
+    edited = [{"actionId": name, "arguments": dict(arguments)} for name, arguments in (edits or {}).items()]
     # Bound to the attempt that was read, so that the server takes it once, however often it arrives.
-    body = to_wire({"action": action, **said, "edited_actions": edited or None})
-    return Call("POST", path, body=body)
+    body = {"action": action, "attempt": attempt, "edited_actions": edited or None, **said}
+    return Call("POST", path, body=to_wire(body))
 
 
 def awaiting_checkpoints() -> Call:

@@ -138,9 +138,7 @@ class Client:
         `edits` are other arguments, by the id of the action, to approve in place of those proposed.
         A Conflict with `is_after_lost_answer` may be this very decision, taken when its answer was lost.
         """
-        call = calls.decide(
-            execution_id, checkpoint_id, action, attempt=attempt, hint=hint, comment=comment, edits=edits
-        )
+        call = calls.decide(execution_id, checkpoint_id, action, attempt, edits, hint=hint, comment=comment)
         return self._run(flows.fetch(call, Checkpoint, self._pace))
 
     def awaiting_checkpoints(self) -> Iterator[QueuedCheckpoint]:

@@ -9,8 +9,8 @@ from mixus.client.calls import Call, NewCheckpoint, TestMode, creating
 from mixus.client.wire import Json, segment, to_wire
 
 ROOT: Final = "/api/eval/external-executions"
-# What the server keeps of one result, in bytes.
-MOST_BYTES: Final = 60_000
+# What the server keeps of one result, in bytes of JSON.
+MOST_BYTES: Final = 64 * 1024
 
 Effect = Literal["send", "purchase", "modify", "delete", "other"]
 
@@ -54,7 +54,6 @@ class Begun:
     status: str
     environment: str
     effects: tuple[KnownEffect, ...] = ()
-    raw: Json = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,9 +169,10 @@ def as_json(value: Any) -> Any:
 def keepable(result: Any) -> Any:
     """The result as the server can keep it: it has happened, so nothing is raised for its form."""
     try:
-        text = json.dumps(result, allow_nan=False)
+        text = json.dumps(result, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         return f"(a {type(result).__name__}, which is no JSON)"
-    if len(text) > MOST_BYTES:
-        return f"(too long to be kept: {len(text)} characters of JSON)"
+    size = len(text.encode(errors="surrogatepass"))
+    if size > MOST_BYTES:
+        return f"(too long to be kept: {size} bytes of JSON)"
     return json.loads(text)

@@ -76,7 +76,7 @@ class Course:
         self.begun = yield from self.opening()
         self.earlier = list(self.begun.effects)
 
-    def note(self, step: "StepNotes", error: BaseException | None) -> Flow[None]:
+    def note(self, step: StepNotes, error: BaseException | None) -> Flow[None]:
         """The end of a step. An exception that leaves it goes on; its kind is told, not its words."""
         if error is not None and not isinstance(error, Exception):
             return

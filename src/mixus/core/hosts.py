@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 ANY: Final = "*"
-USUAL_PORTS: Final = frozenset({80, 443})
+PORTS: Final = {"http": 80, "https": 443}
+USUAL_PORTS: Final = frozenset(PORTS.values())
 MAX_PORT: Final = 65535
 
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
@@ -18,7 +19,7 @@ _PORT = re.compile(r"(.+):([0-9]{1,5})")
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedHost:
     """`host` is a name, an address, `*.` and a name for all below it, or `*`."""
 
     host: str
@@ -37,22 +38,22 @@ class Entry:
         return self.host in (ANY, host)
 
 
-def parse_hosts(listed: str) -> tuple[Entry, ...]:
+def parse_hosts(listed: str) -> tuple[ListedHost, ...]:
     """Raises ValueError with a sentence."""
     return tuple(_entry(part.strip().lower()) for part in listed.split(",") if part.strip())
 
 
-def entry_of(url: str) -> Entry:
+def entry_of(url: str) -> ListedHost:
     """The host and port of an address that an admin gave, which may be a private one.
 
     Raises:
         ValueError: it is no address of a server, or holds more than its host, port and path.
     """
     parts = urlsplit(url)
-    default = {"http": 80, "https": 443}.get(parts.scheme)
+    default = PORTS.get(parts.scheme)
     if default is None or "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("must start with http:// or https://, and hold no user, query or fragment")
-    return Entry(canonical(parts.hostname or ""), parts.port or default)
+    return ListedHost(canonical(parts.hostname or ""), parts.port or default)
 
 
 def canonical(host: str) -> str:
@@ -74,7 +75,7 @@ def canonical(host: str) -> str:
     return name
 
 
-def _entry(text: str) -> Entry:
+def _entry(text: str) -> ListedHost:
     bare = text.startswith("[") or text.count(":") < 2  # noqa: PLR2004 - more make an IPv6 address
     with_port = _PORT.fullmatch(text) if bare else None
     host, port = (with_port[1], int(with_port[2])) if with_port else (text, None)
@@ -88,4 +89,4 @@ def _entry(text: str) -> Entry:
             "must be hosts, separated by commas: example.org, *.example.org, api.example.org:8443 "
             "or * for any public one (other letters than ASCII as xn--…)"
         )
-    return Entry(name, port)
+    return ListedHost(name, port)

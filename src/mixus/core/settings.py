@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         parse_hosts(value or "")
         return value
 
-    @field_validator("search_url")
+    @field_validator("search_url", "otlp_endpoint")
     @classmethod
     def _is_a_server(cls, value: str | None) -> str | None:
         if value is not None:

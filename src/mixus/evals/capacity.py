@@ -7,7 +7,7 @@ from sqlalchemy import func, or_, select
 from mixus.accounts import service as accounts_service
 from mixus.core.database import Transaction
 from mixus.evals.errors import QueueFull, WaitingFull
-from mixus.evals.foreign import IS_EXTERNAL
+from mixus.evals.external_rules import IS_EXTERNAL
 from mixus.evals.lifecycle import LIVE, Status
 from mixus.evals.tables import executions
 

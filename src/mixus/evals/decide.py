@@ -11,7 +11,7 @@ from mixus.core import dispatch, events
 from mixus.core.clock import shown
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import Invalid
-from mixus.evals import access, effects, foreign
+from mixus.evals import access, effects, external_rules
 from mixus.evals.errors import (
     AlreadyDecided,
     CheckpointExpired,
@@ -59,7 +59,7 @@ def decide(
     principal.require(Scope.MANAGE)
     execution = access.reviewed(tx, principal, execution_id)
     _require_person(principal, execution)
-    verdict = foreign.by_its_rules(execution, verdict)
+    verdict = external_rules.by_its_rules(execution, verdict)
     before = _checkpoint(tx, execution_id, checkpoint_id)
     _refuse_bad_hint(before, verdict)
     edits = _edits(before, verdict)
@@ -86,6 +86,7 @@ def _edits(before: Row, verdict: Verdict) -> dict[str, Effective]:
     if verdict.action is not Decision.APPROVE or before["source"] is Source.UNCERTAIN:
         raise Invalid("Edited actions go with the approval of what has not happened.", field="editedActions")
     if before["status"] is not CheckpointStatus.AWAITING or before["attempt"] != verdict.attempt:
+        # Not what was shown: the record refuses it with the winner's name, and no edit is to blame.
         return {}
     proposed = {action["actionId"]: action for action in before["proposed_actions"]}
     unknown = [action_id for action_id in verdict.edits.arguments if action_id not in proposed]
@@ -250,6 +251,6 @@ def _move_on(
     row = apply(tx, move, now)
     if row is None:
         raise NotAwaiting("The execution has ended; there is nothing left to decide.")
-    if to is Status.QUEUED and not foreign.is_external(row):
+    if to is Status.QUEUED and not external_rules.is_external(row):
         dispatch_segment(tx, row, dispatch.RESUMED)
     events.record(tx, "checkpoint.decided", before["id"], principal.actor, now, **data)

@@ -10,9 +10,9 @@ from sqlalchemy import literal, select, tuple_
 from mixus.accounts.principal import Principal, Scope
 from mixus.core.database import Read, Row, Transaction
 from mixus.evals import access, queries
+from mixus.evals.lifecycle import REHEARSAL
 from mixus.evals.queries import CHECKPOINT_PREFIX, Filters
 from mixus.evals.tables import checkpoints, executions
-from mixus.evals.totals import REHEARSAL
 
 # Finding them may mean to sort all that the caller sees, so it is done for many at once: 1 MB of ids.
 PLACES_AT_ONCE: Final = 10_000

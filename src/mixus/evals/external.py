@@ -20,7 +20,7 @@ from mixus.evals.errors import (
     TakenOver,
 )
 from mixus.evals.external_asking import Asked, board_of, leg_of
-from mixus.evals.foreign import is_external
+from mixus.evals.external_rules import is_external
 from mixus.evals.lifecycle import FINAL, Environment, Status
 from mixus.evals.progress import Leg
 from mixus.evals.tables import executions
@@ -118,7 +118,7 @@ def resumed(tx: Transaction, row: Row, now: datetime) -> Row:
     return _claim(tx, leg_of(row), now) if row["status"] is Status.QUEUED else row
 
 
-def foreign(row: Row) -> Row:
+def require_external(row: Row) -> Row:
     if not is_external(row):
         raise NotExternal("A worker of this server runs this execution; a process outside cannot.")
     return row
@@ -144,7 +144,7 @@ def require_held(tx: Transaction, principal: Principal, caller: Process) -> None
 
 def held_or_ended(tx: Transaction, principal: Principal, caller: Process) -> Row:
     principal.require(Scope.CREATE)
-    row = foreign(access.owned(tx, principal, caller.execution_id))
+    row = require_external(access.owned(tx, principal, caller.execution_id))
     service.require_live(principal, row["environment"])
     if row["status"] not in FINAL and row["worker_id"] != caller.worker_id:
         raise TakenOver("Another process has taken this execution over; stop here.")

@@ -28,7 +28,7 @@ ONE_CALL: Final = {"tool_calls": executions.c.tool_calls + 1}
 ONE_ERROR: Final = {**ONE_CALL, "errors": executions.c.errors + 1}
 
 
-class State(StrEnum):
+class EffectState(StrEnum):
     """Of an effect."""
 
     AWAITING = "awaiting"
@@ -51,7 +51,7 @@ class Proposed:
     """`attempt` is the one that the reviewer is shown; a checkpoint is there only where somebody is asked."""
 
     action_id: str
-    state: State
+    state: EffectState
     checkpoint_id: str | None = None
     attempt: int | None = None
 
@@ -83,7 +83,7 @@ class Known:
     effect: Effect
     arguments: Mapping[str, Any]
     effective: Mapping[str, Any]
-    state: State
+    state: EffectState
     result: Any = None
 
 
@@ -100,12 +100,12 @@ def propose(
     entry = Entry("effect-proposed", {**action.shown(), "isFree": is_free})
     progress.note(tx, leg_of(row), [entry], now, leased_at=now)
     if wanted is None:
-        return Proposed(action.action_id, State.RELEASED)
+        return Proposed(action.action_id, EffectState.RELEASED)
     asked = external_asking.about_effect(action, proposal.work)
     checkpoint_id = external_asking.ask(tx, row, wanted, asked, now)
     if checkpoint_id is None:
-        return Proposed(action.action_id, State.RELEASED)
-    return Proposed(action.action_id, State.AWAITING, checkpoint_id, wanted.attempt)
+        return Proposed(action.action_id, EffectState.RELEASED)
+    return Proposed(action.action_id, EffectState.AWAITING, checkpoint_id, wanted.attempt)
 
 
 def start(
@@ -126,12 +126,12 @@ def start(
     if row["environment"] is Environment.SANDBOX:
         outcome = Outcome(RECORDED if beginning.record is None else beginning.record)
         _settle(tx, row, released, outcome, now)
-        return _known(released, State.DONE, outcome.result)
+        return _known(released, EffectState.DONE, outcome.result)
     if beginning.record is not None:
         raise Invalid("This execution is live: its result comes after the act.", field="record")
     entry = Entry("effect-intended", released.shown())
     progress.note(tx, leg_of(row), [entry], now, leased_at=now)
-    return _known(released, State.STARTED, None)
+    return _known(released, EffectState.STARTED, None)
 
 
 def conclude(
@@ -142,7 +142,7 @@ def conclude(
     Whoever took the execution over does not know it; the process that acted does, so it is not fenced off.
     """
     principal.require(Scope.CREATE)
-    row = external.foreign(access.owned(tx, principal, execution_id))
+    row = external.require_external(access.owned(tx, principal, execution_id))
     intent = effects.of_execution(tx, execution_id).get(action_id)
     if intent is None:
         raise EffectNotStarted("This effect was never begun here; begin it before you do it.")
@@ -168,7 +168,7 @@ def known_effects(tx: Transaction, row: Row) -> list[Known]:
         if effective is None and not entry["isFree"]:
             continue
         intent = intents.get(action.action_id)
-        state = State.RELEASED if intent is None else _state(intent)
+        state = EffectState.RELEASED if intent is None else _state(intent)
         known = _known(effective or action, state, intent and intent["result"])
         found.append(replace(known, arguments=action.arguments))
     return found
@@ -233,13 +233,13 @@ def _leave_open(tx: Transaction, row: Row, action: Action, now: datetime) -> Row
     return external.read(tx, row["id"])
 
 
-def _state(intent: Row) -> State:
+def _state(intent: Row) -> EffectState:
     if intent["finished_at"] is None:
-        return State.STARTED
-    return State.FAILED if intent["is_error"] else State.DONE
+        return EffectState.STARTED
+    return EffectState.FAILED if intent["is_error"] else EffectState.DONE
 
 
-def _known(action: Action, state: State, result: Any) -> Known:
+def _known(action: Action, state: EffectState, result: Any) -> Known:
     return Known(
         action.action_id, action.tool, action.effect, action.arguments, action.arguments, state, result
     )

@@ -18,7 +18,7 @@ def attach(tx: Transaction, principal: Principal, execution_id: str, now: dateti
     The one before writes nothing more, save results of what it began.
     """
     principal.require(Scope.CREATE)
-    row = external.unfinished(external.foreign(access.owned(tx, principal, execution_id)))
+    row = external.unfinished(external.require_external(access.owned(tx, principal, execution_id)))
     service.require_live(principal, row["environment"])
     row = _given_over(tx, principal, row, now)
     if row["status"] is Status.AWAITING:

@@ -62,6 +62,8 @@ class Source(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+# The model that is no language model, and is marked wherever it shows.
+REHEARSAL: Final = "rehearsal"
 # What was asked for beforehand: asked again, it keeps its words and stays what it is.
 DECLARED: Final = frozenset({Source.MANUAL, Source.RESULT})
 

@@ -13,7 +13,7 @@ from mixus.core import dispatch, events
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import Invalid
 from mixus.core.ids import new_id
-from mixus.evals import access, foreign, started, workspace
+from mixus.evals import access, external_rules, started, workspace
 from mixus.evals.capacity import CAPACITY, Capacity, require_queue, require_waiting_room
 from mixus.evals.errors import ExecutionFinished, ExecutionUnfinished, ExternalExecution, LiveForbidden
 from mixus.evals.lifecycle import (
@@ -107,7 +107,7 @@ def retry(
     """Run the same task again, as a new execution that names this one and begins with the same copy."""
     principal.require(Scope.MANAGE)
     before = access.owned(tx, principal, execution_id)
-    if foreign.is_external(before):
+    if external_rules.is_external(before):
         raise ExternalExecution("Its agent runs in a process of yours; start it there again.")
     require_live(principal, before["environment"])
     if before["status"] not in FINAL:

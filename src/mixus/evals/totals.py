@@ -14,10 +14,9 @@ from mixus.core.database import Transaction
 from mixus.core.errors import Invalid
 from mixus.evals import access, human
 from mixus.evals.human import GROUP, Group, Human, Milliseconds, by_group, milliseconds
-from mixus.evals.lifecycle import Status, TestMode
+from mixus.evals.lifecycle import REHEARSAL, Status, TestMode
 from mixus.evals.tables import executions
 
-REHEARSAL: Final = "rehearsal"
 DEFAULT_RANGE: Final = timedelta(days=30)
 LONGEST_RANGE: Final = timedelta(days=366)
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC)

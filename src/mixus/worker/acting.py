@@ -12,10 +12,11 @@ import orjson
 from mixus.agents import conversation
 from mixus.agents.calls import BadCall, Call
 from mixus.agents.kept import kept
-from mixus.agents.secrets import Redactor
-from mixus.agents.tools.registry import Changed, Context, ToolFailed
+from mixus.agents.redaction import Redactor
+from mixus.agents.tools.registry import MOST_RESULT_CHARACTERS, Changed, Context, ToolFailed
 from mixus.core.database import Transaction
 from mixus.core.errors import Invalid
+from mixus.core.text import storable
 from mixus.evals import effects, progress, workspace
 from mixus.evals.effects import Intent
 from mixus.evals.lifecycle import Failure
@@ -26,18 +27,13 @@ from mixus.evals.transitions import Entry, apply
 from mixus.worker import telemetry
 from mixus.worker.bench import Bench, Failed
 from mixus.worker.own_copy import OwnCopy
+from mixus.worker.requesting import ONE_RETRY
 from mixus.worker.state import State
 
 logger = logging.getLogger(__name__)
 
 ONE_CALL = {"tool_calls": executions.c.tool_calls + 1}
 ONE_ERROR = {**ONE_CALL, "errors": executions.c.errors + 1}
-ONE_RETRY = {"retries": executions.c.retries + 1}
-
-COUNT = {False: ONE_CALL, True: ONE_ERROR}
-
-
-MOST_CHARACTERS = 50_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,10 @@ class Outcome:
     changes: Mapping[Place, bytes | None] = field(default_factory=dict)
     # None where it is not known: the result was written by another.
     duration_ms: int | None = None
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        return ONE_ERROR if self.is_error else ONE_CALL
 
 
 UNREADABLE = "The tool answered, with a result that no row can hold."
@@ -113,13 +113,14 @@ async def take_result(bench: Bench, leg: Leg, state: State, call: Call) -> None:
     """The effect is settled, by its own result or by a reviewer's word; tell the agent."""
     row = state.effects[call.action_id]
     outcome = Outcome(row["result"], bool(row["is_error"]))
-    await bench.write(_note, leg, Act(bench, leg, state, call).entry(outcome), ONE_CALL)
+    entry = Act(bench, leg, state, call).entry(outcome)
+    await bench.write(progress.note, leg, [entry], **ONE_CALL)
 
 
 async def _refuse(bench: Bench, leg: Leg, state: State, call: BadCall) -> None:
     data = {"actionId": call.action_id, "tool": call.tool_name, "error": call.problem}
     message = conversation.dump(conversation.retried(state.part(call.action_id), call.problem))
-    await bench.write(_note, leg, Entry("tool-call", data, message), ONE_RETRY)
+    await bench.write(progress.note, leg, [Entry("tool-call", data, message)], **ONE_RETRY)
 
 
 async def _make(act: Act) -> None:
@@ -136,22 +137,22 @@ async def _perform_if_allowed(act: Act) -> None:
         act.bench.catalog.require_live(act.call.tool.name, act.state.row["test_mode"])
     except Invalid as forbidden:
         outcome = Outcome(f"{forbidden.detail} Nothing was done.", is_error=True)
-        await act.bench.write(_note, act.leg, act.entry(outcome), ONE_ERROR)
+        await act.bench.write(progress.note, act.leg, [act.entry(outcome)], **outcome.counts)
     else:
         await _perform(act)
 
 
 async def _read(act: Act) -> None:
-    outcome = await _outcome(act) or FAILED
-    await act.bench.write(_note, act.leg, act.entry(outcome), COUNT[outcome.is_error])
+    outcome = await _timed_call(act) or FAILED
+    await act.bench.write(progress.note, act.leg, [act.entry(outcome)], **outcome.counts)
 
 
 async def _record(act: Act) -> None:
     """A sandbox effect: its intent, its result, what it changed and the journal are one transaction."""
-    outcome = await _outcome(act) or FAILED
+    outcome = await _timed_call(act) or FAILED
 
     def record(tx: Transaction, now: datetime) -> None:
-        progress.note(tx, act.leg, [act.entry(outcome)], now, **COUNT[outcome.is_error])
+        progress.note(tx, act.leg, [act.entry(outcome)], now, **outcome.counts)
         effects.intend(tx, act.intent, now)
         effects.finish(tx, act.call.action_id, outcome.result, now, is_error=outcome.is_error)
         workspace.change(tx, act.leg.execution_id, outcome.changes)
@@ -167,21 +168,21 @@ async def _perform(act: Act) -> None:
         effects.intend(tx, act.intent, now)
 
     await act.bench.write(intend)
-    task = asyncio.create_task(_do(act))
+    task = asyncio.create_task(_carry_through(act))
     act.bench.in_flight.add(task)
     await asyncio.shield(task)
 
 
-async def _do(act: Act) -> None:
+async def _carry_through(act: Act) -> None:
     """Without a result or the tool's own word the intent stays open, and the gate finds it uncertain."""
-    outcome = await _outcome(act)
+    outcome = await _timed_call(act)
     if outcome is None:
         return
     entry = act.entry(outcome)
 
     def settle(tx: Transaction, now: datetime) -> bool:
         """The journal first, to lock in the order of everyone else; the result in any case."""
-        row = apply(tx, act.leg.move([entry], values=COUNT[outcome.is_error]), now)
+        row = apply(tx, act.leg.move([entry], values=outcome.counts), now)
         effects.finish(tx, act.call.action_id, outcome.result, now, is_error=outcome.is_error)
         if act.call.action_id in effects.of_execution(tx, act.leg.execution_id):
             # Else the execution was deleted meanwhile, and has no copy any more.
@@ -192,18 +193,18 @@ async def _do(act: Act) -> None:
         raise LostSegment
 
 
-async def _outcome(act: Act) -> Outcome | None:
+async def _timed_call(act: Act) -> Outcome | None:
     """None when the tool broke and nobody knows what it did."""
     started = act.bench.now()
     with telemetry.tool_call(act.bench.tracer, act.call.tool.name, act.call.action_id) as span:
-        outcome = await _performed(act)
+        outcome = await _call_tool(act)
         if outcome is None or outcome.is_error:
             telemetry.failed(span, "tool-error")
     elapsed = act.bench.now() - started
     return outcome and replace(outcome, duration_ms=int(elapsed.total_seconds() * 1000))
 
 
-async def _performed(act: Act) -> Outcome | None:
+async def _call_tool(act: Act) -> Outcome | None:
     """A tool is foreign code: what it raises may hold secrets, so nobody but the log is told."""
     tool = act.call.tool
     perform = tool.record if act.is_recorded else tool.run
@@ -214,7 +215,8 @@ async def _performed(act: Act) -> Outcome | None:
         return Outcome(act.bench.redact(str(failed)), is_error=True)
     except TimeoutError:
         logger.warning("the tool %s gave no answer within %g s", tool.name, tool.timeout_seconds)
-        return None if act.call.has_effect else Outcome(_late(tool.timeout_seconds), is_error=True)
+        sentence = f"The tool gave no answer within {tool.timeout_seconds:g} seconds."
+        return None if act.call.has_effect else Outcome(sentence, is_error=True)
     except Exception:
         logger.exception("the tool %s failed", tool.name)
         return None
@@ -228,22 +230,16 @@ def _outcome_of(answer: Any, redact: Redactor) -> Outcome:
 def _readable(result: Any, redact: Redactor) -> Any:
     """The tool has answered, so what it did is known, even where its result cannot be read."""
     try:
-        return kept(_clipped(redact(result)))
+        # JSON before anything is looked for in it: a secret may stand in whatever can be written as JSON.
+        return _clipped(redact(kept(storable(result))))
     except (TypeError, ValueError, RecursionError):
         return UNREADABLE
-
-
-def _late(seconds: float) -> str:
-    return f"The tool gave no answer within {seconds:g} seconds."
 
 
 def _clipped(result: Any) -> Any:
     """A result that is too long for a conversation is cut, and says so."""
     written = result if isinstance(result, str) else orjson.dumps(result).decode()
-    if len(written) <= MOST_CHARACTERS:
+    left_out = len(written) - MOST_RESULT_CHARACTERS
+    if left_out <= 0:
         return result
-    return f"{written[:MOST_CHARACTERS]}\n[Cut: {len(written) - MOST_CHARACTERS} more characters.]"
-
-
-def _note(tx: Transaction, leg: Leg, entry: Entry, counts: dict[str, Any], now: datetime) -> None:
-    progress.note(tx, leg, [entry], now, **counts)
+    return f"{written[:MOST_RESULT_CHARACTERS]}\n[Cut: {left_out} more characters.]"

@@ -1,4 +1,4 @@
-"""What a segment works with: the database, the catalog and the clock."""
+"""What all segments of a process work with, and the error with which an execution fails."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from opentelemetry.trace import NoOpTracer, Tracer
 
 from mixus.agents.catalog import Catalog
-from mixus.agents.secrets import Redactor
+from mixus.agents.redaction import Redactor
 from mixus.core.database import Database
 from mixus.evals.lifecycle import Failure
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 from pydantic_ai.messages import ModelResponse
@@ -11,16 +10,16 @@ from pydantic_ai.messages import ModelResponse
 from mixus.agents import judging
 from mixus.agents.catalog import OFFLINE
 from mixus.agents.judging import NoVerdict
-from mixus.core.database import Row, Transaction
+from mixus.core.database import Row
 from mixus.evals import progress, scoring
 from mixus.evals.lifecycle import Failure
 from mixus.evals.progress import Leg
 from mixus.evals.scoring import Score
 from mixus.evals.transitions import Entry
-from mixus.worker import parking, requesting, telemetry
+from mixus.worker import parking, requesting, spending, telemetry
 from mixus.worker.bench import Bench, Failed
 from mixus.worker.parking import ProviderDown
-from mixus.worker.requesting import Question
+from mixus.worker.requesting import Prompt
 from mixus.worker.state import State
 
 JUDGE: Final = "judge"
@@ -28,7 +27,6 @@ MOST_TRIES: Final = 2
 NO_VERDICT: Final = "The judge gave no verdict."
 SPENT: Final = "The judge was not asked: the budget is spent, or what was spent is not known."
 NO_TIME: Final = "The agent time was over before the judge answered."
-COUNTED: Final = {"inputTokens": "input_tokens", "outputTokens": "output_tokens", "costUsd": "cost_usd"}
 
 
 class Unjudged(Exception):
@@ -68,8 +66,11 @@ async def _verdict(bench: Bench, leg: Leg, state: State, answer: str) -> Mapping
         response = await _response(bench, leg, state, answer)
         elapsed = bench.now() - started
         data = _told(bench, state.row, response, int(elapsed.total_seconds() * 1000))
-        counts = _counts(state.row, data, is_first=not said)
-        state = replace(state, row=await bench.write(_note, leg, data, counts))
+        # An agent without a provider has spent nothing before its judge.
+        is_first = not said and state.row["model"] in OFFLINE
+        counts = spending.after_call(state.row, data, is_first=is_first)
+        row = await bench.write(progress.note, leg, [Entry(JUDGE, data)], **counts)
+        state = replace(state, row=row)
         said.append(data)
     return said[-1]
 
@@ -80,23 +81,20 @@ def _is_settled(said: Sequence[Mapping[str, Any]]) -> bool:
 
 def _require_budget(row: Row) -> None:
     """The judge is paid by the execution; what is spent for its answer is no reason to throw that away."""
-    budget, cost = row["max_cost_usd"], row["cost_usd"]
-    if budget is not None and (cost is None or cost >= budget):
-        raise Unjudged(SPENT)
-    limit, given = row["max_tokens"], row["input_tokens"]
-    if limit is not None and (given is None or given + row["output_tokens"] >= limit):
+    is_spent = spending.is_over(row["cost_usd"], row["max_cost_usd"])
+    if is_spent or spending.is_over(spending.tokens(row), row["max_tokens"]):
         raise Unjudged(SPENT)
 
 
 async def _response(bench: Bench, leg: Leg, state: State, answer: str) -> ModelResponse:
     row = state.row
-    judge = replace(state, row={**row, "model": bench.catalog.judge(row["model"]), "script": None})
+    judge = replace(state, row={**row, "model": bench.catalog.judge_name(row["model"]), "script": None})
     rubric = row["expected_outcome"]["value"]
     messages = judging.question(bench.redact(row["task_description"]), bench.redact(rubric), answer)
     try:
         with telemetry.model_call(bench.tracer, judge.row) as span:
-            response = await requesting.request(bench, leg, judge, Question(messages, judging.PARAMETERS))
-            usage = _usage(bench, judge.row["model"], response)
+            response = await requesting.request(bench, leg, judge, Prompt(messages, judging.PARAMETERS))
+            usage = spending.usage_of(bench, judge.row["model"], response)
             telemetry.used(span, usage["inputTokens"], usage["outputTokens"])
             return response
     except Failed as failed:
@@ -115,14 +113,14 @@ async def _is_given_up(bench: Bench, leg: Leg) -> bool:
 
 
 def _told(bench: Bench, row: Row, response: ModelResponse, duration_ms: int) -> dict[str, Any]:
-    name = bench.catalog.judge(row["model"])
+    name = bench.catalog.judge_name(row["model"])
     passed, reason = _read(response)
     return {
         "model": name,
         "passed": passed,
         "reason": reason,
         "durationMs": duration_ms,
-        **_usage(bench, name, response),
+        **spending.usage_of(bench, name, response),
     }
 
 
@@ -132,26 +130,3 @@ def _read(response: ModelResponse) -> tuple[bool | None, str]:
     except NoVerdict:
         return None, NO_VERDICT
     return verdict.passed, judging.told(verdict)
-
-
-def _usage(bench: Bench, name: str, response: ModelResponse) -> dict[str, Any]:
-    usage = response.usage
-    if usage.unmeasured_requests or not usage.has_values():
-        return dict.fromkeys(COUNTED)
-    cost = bench.catalog.rules.prices.cost(name, response)
-    return {"inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens, "costUsd": cost}
-
-
-def _counts(row: Row, data: Mapping[str, Any], *, is_first: bool) -> dict[str, Any]:
-    """What is unknown stays unknown; an agent without a provider has spent nothing before its judge."""
-    has_spent = row["model"] not in OFFLINE or not is_first
-    sums = {column: _sum(row[column] if has_spent else 0, data[name]) for name, column in COUNTED.items()}
-    return {"steps": row["steps"] + 1, "parks": 0, **sums}
-
-
-def _sum(before: float | None, added: float | None) -> float | None:
-    return None if before is None or added is None else round(before + added, 12)
-
-
-def _note(tx: Transaction, leg: Leg, data: dict[str, Any], counts: dict[str, Any], now: datetime) -> Row:
-    return progress.note(tx, leg, [Entry(JUDGE, data)], now, **counts)

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select, tuple_, update
 from mixus.core import dispatch, events
 from mixus.core.database import Database, Row, Transaction
 from mixus.core.dispatch import DEQUEUED, ENDED, EngineState
-from mixus.evals import effects, foreign
+from mixus.evals import effects, external_rules
 from mixus.evals.lifecycle import Failure, Status
 from mixus.evals.progress import WORKER
 from mixus.evals.service import dispatch_segment
@@ -92,7 +92,7 @@ def free_places(database: Database, before: datetime) -> None:
 
 def _suspects(tx: Transaction, silent_since: datetime, queued_since: datetime) -> Sequence[Row]:
     """The running ones first: a long queue is no sign of anything."""
-    ours = ~foreign.IS_EXTERNAL
+    ours = ~external_rules.IS_EXTERNAL
     silent = (executions.c.status == Status.RUNNING) & (executions.c.leased_at <= silent_since)
     forgotten = (executions.c.status == Status.QUEUED) & (executions.c.since <= queued_since)
     statement = select(*SUSPECT_COLUMNS).where(or_(silent, forgotten), ours)

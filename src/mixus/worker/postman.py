@@ -10,8 +10,6 @@ from mixus.core.settings import Settings
 from mixus.core.smtp import MailServer, Reason, Refusal, Unanswered
 from mixus.worker.mails import Letterhead
 
-__all__ = ["OF_THE_SERVER", "Postman", "Reason", "employ"]
-
 logger = logging.getLogger(__name__)
 
 # No fault of the one mail: the next would fare no better.

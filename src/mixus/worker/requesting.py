@@ -5,7 +5,6 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,7 +19,7 @@ from mixus.agents.faults import Fault, Kind, fault_of
 from mixus.agents.kept import kept
 from mixus.agents.models.rehearsal.plan import BeyondRehearsal
 from mixus.agents.provider_keys import is_provided
-from mixus.agents.secrets import Redactor
+from mixus.agents.redaction import Redactor
 from mixus.core.database import Row
 from mixus.core.errors import Invalid
 from mixus.evals import progress
@@ -37,28 +36,30 @@ logger = logging.getLogger(__name__)
 QUICK_TRIES: Final = 2
 # Longer than this nobody waits with a place in his hand.
 LONGEST_PAUSE_SECONDS: Final = 5.0
+ONE_RETRY: Final = {"retries": executions.c.retries + 1}
 
 
 @dataclass(frozen=True)
-class Question:
+class Prompt:
     """What one call of a model sends."""
 
     messages: Sequence[ModelMessage]
     parameters: ModelRequestParameters
 
 
-async def request(bench: Bench, leg: Leg, state: State, question: Question) -> ModelResponse:
+async def request(bench: Bench, leg: Leg, state: State, prompt: Prompt) -> ModelResponse:
     """The answer; raises Failed, or ProviderDown where only time helps."""
     try:
         async with asyncio.timeout(max(0.0, state.seconds_left(bench.now()))):
-            return await _persist(bench, leg, state.row, question)
+            return await _persist(bench, leg, state.row, prompt)
     except TimeoutError as late:
         raise Failed(Failure.TIME_LIMIT, "Its agent time ran out during a model call.") from late
 
 
-async def _persist(bench: Bench, leg: Leg, row: Row, question: Question) -> ModelResponse:
-    for tries in count():
-        outcome = await _attempt(bench, row, question)
+async def _persist(bench: Bench, leg: Leg, row: Row, prompt: Prompt) -> ModelResponse:
+    tries = 0
+    while True:
+        outcome = await _attempt(bench, row, prompt)
         if isinstance(outcome, ModelResponse):
             return outcome
         pause = _pause_seconds(outcome, tries, bench.catalog.rules.pause_seconds)
@@ -66,10 +67,7 @@ async def _persist(bench: Bench, leg: Leg, row: Row, question: Question) -> Mode
             raise _given_up(row["model"], outcome)
         await bench.write(progress.note, leg, [_retried(row["model"], outcome)], **ONE_RETRY)
         await asyncio.sleep(pause)
-    raise AssertionError("a count has no end")
-
-
-ONE_RETRY: Final = {"retries": executions.c.retries + 1}
+        tries += 1
 
 
 def _retried(name: str, fault: Fault) -> Entry:
@@ -103,14 +101,14 @@ def _given_up(name: str, fault: Fault) -> Exception:
     return Failed(Failure.PROVIDER_ERROR, message)
 
 
-async def _attempt(bench: Bench, row: Row, question: Question) -> ModelResponse | Fault:
+async def _attempt(bench: Bench, row: Row, prompt: Prompt) -> ModelResponse | Fault:
     name = row["model"]
     try:
         bench.catalog.require_allowed(name)
         model = bench.catalog.model(name, row["script"])
         if bench.catalog.clients.streams(name):
-            return _received(await _streamed(bench, name, model, question), bench.redact)
-        return _received(await _whole(bench, name, model, question), bench.redact)
+            return _received(await _streamed(bench, name, model, prompt), bench.redact)
+        return _received(await _whole(bench, name, model, prompt), bench.redact)
     except BeyondRehearsal as beyond:
         raise Failed(Failure.BEYOND_REHEARSAL, str(beyond)) from beyond
     except Invalid as refused:
@@ -136,22 +134,22 @@ def _without_credentials(response: ModelResponse) -> ModelResponse:
     return replace(response, provider_url=urlunsplit((parts.scheme, place, parts.path, "", "")) or None)
 
 
-async def _whole(bench: Bench, name: str, model: Model, question: Question) -> ModelResponse:
+async def _whole(bench: Bench, name: str, model: Model, prompt: Prompt) -> ModelResponse:
     return await model_request(
         model,
-        question.messages,
+        prompt.messages,
         model_settings=_settings(bench) if is_provided(name) else None,
-        model_request_parameters=question.parameters,
+        model_request_parameters=prompt.parameters,
     )
 
 
-async def _streamed(bench: Bench, name: str, model: Model, question: Question) -> ModelResponse:
+async def _streamed(bench: Bench, name: str, model: Model, prompt: Prompt) -> ModelResponse:
     """Piece by piece, so that silence is noticed however long the whole answer takes."""
     stream = model_request_stream(
         model,
-        question.messages,
+        prompt.messages,
         model_settings=_settings(bench),
-        model_request_parameters=question.parameters,
+        model_request_parameters=prompt.parameters,
     )
     is_open = False
     try:

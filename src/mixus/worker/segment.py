@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
 
 from opentelemetry.trace import get_current_span
 
@@ -10,7 +9,7 @@ from mixus.agents import planning
 from mixus.agents.conversation import StateUnreadable
 from mixus.agents.gate import AskModel, AskReviewer, Finish, NextMove, RunCall, TakeResult, next_move
 from mixus.agents.planning import TakePlan
-from mixus.core.database import Row, Transaction
+from mixus.core.database import Row
 from mixus.evals import progress
 from mixus.evals.lifecycle import Failure, Source
 from mixus.evals.progress import Leg, LostSegment
@@ -43,11 +42,11 @@ async def _carry_on(bench: Bench, leg: Leg) -> None:
             is_over = await _make_move(bench, leg, state)
     except Failed as failed:
         telemetry.failed(get_current_span(), failed.code.value)
-        await bench.write(_fail, leg, failed)
+        await bench.write(progress.fail, leg, failed.code, failed.message)
     except ProviderDown as down:
         await bench.write(parking.park, leg, down)
     except StateUnreadable as unreadable:
-        await bench.write(_fail, leg, Failed(Failure.STATE_UNREADABLE, str(unreadable)))
+        await bench.write(progress.fail, leg, Failure.STATE_UNREADABLE, str(unreadable))
 
 
 async def _make_move(bench: Bench, leg: Leg, state: State) -> bool:
@@ -81,7 +80,3 @@ def _next_move(state: State) -> TakePlan | NextMove:
 def _is_uncertain(move: TakePlan | NextMove) -> bool:
     """What may have happened is asked about however late it is: nobody else would."""
     return isinstance(move, AskReviewer) and move.source is Source.UNCERTAIN and move.checkpoint_id is None
-
-
-def _fail(tx: Transaction, leg: Leg, failed: Failed, now: datetime) -> None:
-    progress.fail(tx, leg, failed.code, failed.message, now)

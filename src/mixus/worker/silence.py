@@ -10,7 +10,7 @@ from mixus.core.clock import to_ms
 from mixus.core.database import Database, Row, Transaction
 from mixus.evals import external, external_asking, external_effects, progress
 from mixus.evals.external_asking import leg_of
-from mixus.evals.foreign import IS_EXTERNAL
+from mixus.evals.external_rules import IS_EXTERNAL
 from mixus.evals.lifecycle import Failure, Status
 from mixus.evals.tables import effects, executions
 

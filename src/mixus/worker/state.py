@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pydantic_ai.messages import ToolCallPart
 from sqlalchemy import select
@@ -93,5 +93,5 @@ def _board(tx: Transaction, row: Row, intents: dict[str, Row]) -> Board:
     )
 
 
-def _is_settled(intent: Any) -> bool:
+def _is_settled(intent: Row) -> bool:
     return intent["finished_at"] is not None

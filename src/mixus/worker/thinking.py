@@ -1,6 +1,5 @@
 """One call of the model: its answer, tokens and cost go to the journal before anything follows from it."""
 
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -9,19 +8,18 @@ from pydantic_ai.models import ModelRequestParameters
 
 from mixus.agents import conversation, offering, planning
 from mixus.agents.calls import Call
-from mixus.agents.catalog import OFFLINE
 from mixus.agents.instructions import system_prompt
 from mixus.agents.kept import kept
-from mixus.agents.prompts import PLAN_REMINDER, REMINDER
+from mixus.agents.prompts import CUT_REMINDER, PLAN_REMINDER, REMINDER
 from mixus.agents.tools.registry import Tool
-from mixus.core.database import Row, Transaction
+from mixus.core.database import Row
 from mixus.evals import progress
 from mixus.evals.lifecycle import Failure, Source
 from mixus.evals.progress import Leg
 from mixus.evals.transitions import Entry
-from mixus.worker import requesting, telemetry
+from mixus.worker import requesting, spending, telemetry
 from mixus.worker.bench import Bench, Failed
-from mixus.worker.requesting import Question
+from mixus.worker.requesting import Prompt
 from mixus.worker.state import State
 
 
@@ -34,12 +32,13 @@ async def ask_model(bench: Bench, leg: Leg, state: State) -> None:
     started = bench.now()
     with telemetry.model_call(bench.tracer, state.row) as span:
         response = await _request(bench, leg, state)
-        usage = _usage(bench, state, response)
+        usage = spending.usage_of(bench, state.row["model"], response)
         telemetry.used(span, usage["inputTokens"], usage["outputTokens"])
     elapsed = bench.now() - started
     entries = [_entry(state, response, usage, int(elapsed.total_seconds() * 1000))]
     entries += _reminders(state, response)
-    await bench.write(_note, leg, entries, _counts(state, usage))
+    counts = spending.after_call(state.row, usage, is_first=not state.row["steps"])
+    await bench.write(progress.note, leg, entries, **counts)
 
 
 async def take_plan(bench: Bench, leg: Leg, state: State, call: Call) -> None:
@@ -56,13 +55,12 @@ def _reminders(state: State, response: ModelResponse) -> list[Entry]:
         reason, sentence = "no plan", PLAN_REMINDER
     elif not conversation.text_of(response):
         reason, sentence = "neither a call nor a text", REMINDER
+    elif response.finish_reason == "length":
+        # Half of an answer is none: it would be completed, and scored.
+        reason, sentence = "cut off at its length limit", CUT_REMINDER
     else:
         return []
     return [Entry("reminder", {"reason": reason}, conversation.dump(conversation.reminded(sentence)))]
-
-
-def _note(tx: Transaction, leg: Leg, entries: list[Entry], counts: dict[str, Any], now: datetime) -> None:
-    progress.note(tx, leg, entries, now, **counts)
 
 
 async def _write_prompt(bench: Bench, leg: Leg, state: State) -> None:
@@ -78,46 +76,41 @@ def _check_limits(state: State) -> None:
     if row["steps"] >= row["max_steps"]:
         message = f"It took all of its {row['max_steps']} model calls; raise maxSteps or split the task."
         raise Failed(Failure.STEP_LIMIT, message)
-    _check_budget(row)
-    _check_tokens(row)
+    if row["steps"]:
+        _check_spending(row)
     if state.is_planning and state.conversation.bad_answers > planning.MAX_BAD_PLANS:
         raise Failed(Failure.PLAN_REFUSED, "The model gave no plan that can be used; say the task otherwise.")
     if state.conversation.bad_answers > conversation.MAX_BAD_ANSWERS:
         raise _useless(state)
 
 
-def _check_tokens(row: Row) -> None:
-    limit = row["max_tokens"]
-    if limit is None or not row["steps"]:
-        return
-    if row["input_tokens"] is None:
-        raise Failed(Failure.TOKEN_LIMIT, "The provider told no usage, so its token limit cannot hold.")
-    if row["input_tokens"] + row["output_tokens"] >= limit:
-        raise Failed(Failure.TOKEN_LIMIT, f"It used its {limit} tokens; raise maxTokens or split the task.")
+def _check_spending(row: Row) -> None:
+    budget, limit, used = row["max_cost_usd"], row["max_tokens"], spending.tokens(row)
+    if spending.is_over(row["cost_usd"], budget):
+        message = f"It spent its budget of ${budget:g}; raise maxCostUsd."
+        if row["cost_usd"] is None:
+            message = "The provider told no usage or no price is known, so its budget cannot hold."
+        raise Failed(Failure.COST_LIMIT, message)
+    if spending.is_over(used, limit):
+        message = f"It used its {limit} tokens; raise maxTokens or split the task."
+        if used is None:
+            message = "The provider told no usage, so its token limit cannot hold."
+        raise Failed(Failure.TOKEN_LIMIT, message)
 
 
 def _useless(state: State) -> Failed:
     if state.journal[-1]["kind"] == "reminder":
-        return Failed(Failure.PROVIDER_ERROR, "The model kept answering with neither a call nor a text.")
+        return Failed(
+            Failure.PROVIDER_ERROR, "The model kept answering with neither a call nor a whole text."
+        )
     return Failed(Failure.TOOL_ERROR, "The model kept asking for calls that cannot be made.")
-
-
-def _check_budget(row: Row) -> None:
-    budget = row["max_cost_usd"]
-    if budget is None or not row["steps"]:
-        return
-    if row["cost_usd"] is None:
-        message = "The provider told no usage or no price is known, so its budget cannot hold."
-        raise Failed(Failure.COST_LIMIT, message)
-    if row["cost_usd"] >= budget:
-        raise Failed(Failure.COST_LIMIT, f"It spent its budget of ${budget:g}; raise maxCostUsd.")
 
 
 async def _request(bench: Bench, leg: Leg, state: State) -> ModelResponse:
     parameters = ModelRequestParameters(
         function_tools=[offering.definition(tool) for tool in _offered(bench, state.row)]
     )
-    return await requesting.request(bench, leg, state, Question(state.conversation.messages, parameters))
+    return await requesting.request(bench, leg, state, Prompt(state.conversation.messages, parameters))
 
 
 def _offered(bench: Bench, row: Row) -> list[Tool]:
@@ -149,29 +142,6 @@ def _arguments(part: ToolCallPart) -> Any:
         return kept(orjson.loads(part.args))
     except ValueError:
         return part.args
-
-
-def _counts(state: State, usage: dict[str, Any]) -> dict[str, Any]:
-    columns = {"inputTokens": "input_tokens", "outputTokens": "output_tokens", "costUsd": "cost_usd"}
-    sums = {column: _sum(state, column, usage[name]) for name, column in columns.items()}
-    return {"steps": state.row["steps"] + 1, "parks": 0, **sums}
-
-
-def _sum(state: State, column: str, added: float | None) -> float | None:
-    """Once unknown, a sum stays unknown: half a bill is no bill."""
-    before = state.row[column] if state.row["steps"] else 0
-    return None if before is None or added is None else round(before + added, 12)
-
-
-def _usage(bench: Bench, state: State, response: ModelResponse) -> dict[str, Any]:
-    usage, name = response.usage, state.row["model"]
-    if name in OFFLINE or usage.unmeasured_requests or not usage.has_values():
-        return {"inputTokens": None, "outputTokens": None, "costUsd": None}
-    return {
-        "inputTokens": usage.input_tokens,
-        "outputTokens": usage.output_tokens,
-        "costUsd": bench.catalog.rules.prices.cost(name, response),
-    }
 
 
 def _calls(response: ModelResponse) -> list[ToolCallPart]:

@@ -20,8 +20,9 @@ from mixus.agents.catalog import Catalog
 from mixus.agents.tools import database, linear, statement
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.database import MAIN
-from mixus.agents.tools.registry import ToolFailed
+from mixus.agents.tools.registry import MOST_RESULT_CHARACTERS, ToolFailed
 from mixus.core.errors import Invalid
+from mixus.core.text import length_in_json
 from mixus.evals.lifecycle import Effect, Environment
 from mixus.evals.tasks import NewTask
 
@@ -129,6 +130,15 @@ def test_a_long_answer_is_cut_and_says_so(do: Call) -> None:
     wide = do("query_database", numbers.format(100, ", printf('%.3000c', 'x')"))
     assert (len(wide["rows"]), wide["truncated"]) == (13, True)
     assert "[Cut: 1000 more characters.]" in rows(do("query_database", "SELECT printf('%.5000c', 'x')"))[0][0]
+
+
+@pytest.mark.parametrize("columns", ["?", ", ".join(["?"] * 30)])
+def test_what_is_longer_in_json_is_cut_so_that_an_answer_stays_json(do: Call, columns: str) -> None:
+    text = "\u0001" * 3_999
+    sql = f"SELECT {columns} UNION ALL SELECT {columns}"
+    answer = do("query_database", sql, *[text] * 2 * columns.count("?"))
+    assert 10_000 < length_in_json(answer) < MOST_RESULT_CHARACTERS
+    assert text.startswith(rows(answer)[0][0][:200])
 
 
 def test_a_query_that_does_not_end_is_stopped(path: Path) -> None:

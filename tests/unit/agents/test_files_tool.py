@@ -16,7 +16,8 @@ from unit.agents.own_copy import OwnCopy, call
 
 from mixus.agents.tools import files, folder
 from mixus.agents.tools.paths import TEMPORARY, file_path, is_file_path
-from mixus.agents.tools.registry import ToolFailed
+from mixus.agents.tools.registry import MOST_RESULT_CHARACTERS, ToolFailed
+from mixus.core.text import length_in_json
 from mixus.evals.lifecycle import Area, Effect, Environment
 from mixus.evals.tasks import Place
 
@@ -136,6 +137,17 @@ def test_a_line_longer_than_an_answer_is_cut_and_says_so(root: Path, do: Call) -
     first = do("read_file", path="wide.txt")
     assert "[Cut" in first["text"]
     assert do("read_file", path="wide.txt", from_line=first["next_line"])["text"] == "end"
+
+
+@pytest.mark.parametrize("line", ['"' * 99_999, '"\n' * 50_000, "\u0001" * 50_000, "\u0001\n" * 20_000])
+def test_what_is_longer_in_json_is_cut_so_that_an_answer_stays_json(root: Path, do: Call, line: str) -> None:
+    (root / "marks.txt").write_text(f"{line}\nend")
+    answer = do("read_file", path="marks.txt", lines=100_000)
+    assert 10_000 < length_in_json(answer) < MOST_RESULT_CHARACTERS
+    while answer["next_line"]:
+        answer = do("read_file", path="marks.txt", from_line=answer["next_line"], lines=100_000)
+        assert length_in_json(answer) < MOST_RESULT_CHARACTERS
+    assert answer["text"].endswith("end")
 
 
 def test_what_is_no_utf_8_is_refused_in_words(root: Path, do: Call) -> None:

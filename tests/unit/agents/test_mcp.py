@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mcp_server
+import mcp_types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,12 +21,13 @@ from pydantic_ai.messages import ToolCallPart
 
 from mixus.agents.calls import BadCall, Call, read
 from mixus.agents.offering import definition
+from mixus.agents.redaction import REDACTED
 from mixus.agents.tools.builtin import BUILT_IN
 from mixus.agents.tools.mcp import mcp_servers
 from mixus.agents.tools.mcp_schema import SchemaRefused, arguments_of
-from mixus.agents.tools.mcp_session import Broken, Line, NotSent
-from mixus.agents.tools.mcp_settings import Remote, Server, read_servers, without_secrets
-from mixus.agents.tools.mcp_tools import cleaned, effect_of, stricter, tools_of
+from mixus.agents.tools.mcp_session import Broken, NotSent, Route
+from mixus.agents.tools.mcp_settings import Remote, Server, read_servers
+from mixus.agents.tools.mcp_tools import cleaned, effect_of, result_of, stricter, tools_of
 from mixus.agents.tools.registry import Context, Tool, registry
 from mixus.agents.tools.toolbox import Toolbox, warnings
 from mixus.core.errors import Misconfigured
@@ -91,8 +93,9 @@ def test_a_secret_comes_from_the_environment(tmp_path: Path) -> None:
 
 def test_a_server_that_quotes_its_secret_is_not_quoted() -> None:
     server = Server("crm", Remote("http://127.0.0.1", {}), secrets=(SECRET,))
-    said = without_secrets(server, {"a": [f"Bearer {SECRET}!"], SECRET: 1})
-    assert said == {"a": ["Bearer …!"], "…": 1}
+    said = {"a": [f"Bearer {SECRET}!"], SECRET: 1}
+    answer = mcp_types.CallToolResult(content=[], structured_content=said)
+    assert result_of(server, answer) == {"a": [f"Bearer {REDACTED}!"], REDACTED: 1}
 
 
 @pytest.mark.parametrize(
@@ -526,4 +529,4 @@ def test_it_is_known_whether_a_call_was_sent(hears: bool, error: type[Exception]
         if hears:
             threading.Thread(target=door.handle_request).start()
         with pytest.raises(error):
-            asyncio.run(Line(server).ask(question, 5))
+            asyncio.run(Route(server).ask(question, 5))

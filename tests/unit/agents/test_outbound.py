@@ -22,7 +22,7 @@ from website import Website, page, redirect, watched_connections, website
 from mixus.agents.tools import addresses, outbound
 from mixus.agents.tools.outbound import MAX_BYTES, Answer, Gateway, Outgoing, aim
 from mixus.agents.tools.registry import ToolFailed
-from mixus.core.hosts import Entry, canonical, parse_hosts
+from mixus.core.hosts import ListedHost, canonical, parse_hosts
 from mixus.core.settings import Settings
 
 PUBLIC = "93.184.215.14"
@@ -437,12 +437,12 @@ def test_a_list_that_cannot_be_meant_is_refused_at_start(name: str, listed: str)
 def test_a_list_is_read_as_it_is_written() -> None:
     listed = "Example.org, *.example.org:8443,127.0.0.1:8080, [::1]:9000, *, ::1"
     assert parse_hosts(listed) == (
-        Entry("example.org"),
-        Entry("*.example.org", 8443),
-        Entry("127.0.0.1", 8080),
-        Entry("::1", 9000),
-        Entry("*"),
-        Entry("::1"),
+        ListedHost("example.org"),
+        ListedHost("*.example.org", 8443),
+        ListedHost("127.0.0.1", 8080),
+        ListedHost("::1", 9000),
+        ListedHost("*"),
+        ListedHost("::1"),
     )
 
 

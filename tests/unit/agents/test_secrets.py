@@ -7,7 +7,7 @@ from factories import UNKNOWN_KEY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixus.agents.secrets import REDACTED, Redactor
+from mixus.agents.redaction import REDACTED, Redactor
 
 PASSWORD = "correct horse (battery) [staple]+"
 redact = Redactor([PASSWORD, "short"])
@@ -39,7 +39,7 @@ JSON = st.recursive(
 @pytest.mark.parametrize("frame", ["{}", "the key is {}.", '{{"key": "{}"}}', "{} and {}"])
 def test_no_secret_survives_anywhere_in_a_text(secret: str, frame: str) -> None:
     text = frame.format(secret, secret)
-    for value in (text, {"a": [text]}, {text: 1}):
+    for value in (text, {"a": [text]}, {text: 1}, (text, (text,))):
         assert secret not in str(redact(value))
 
 

@@ -21,6 +21,7 @@ from mixus.client import (
     Hinted,
     TimedOut,
 )
+from mixus.client.external_calls import keepable
 
 if TYPE_CHECKING:
     from unit.client.conftest import Caller
@@ -347,6 +348,12 @@ def test_a_result_that_cannot_be_kept_is_still_told_as_done(
         assert refund(run, lambda _arguments: result) is result
         run.finish("ok")
     assert re.match(r"\(", sent(scripted, f"{ONE}/effects/act_1/result")[0]["result"])
+
+
+def test_a_result_is_kept_whole_up_to_what_the_server_keeps() -> None:
+    most = 64 * 1024 - 2
+    assert keepable("é" * (most // 2)) == "é" * (most // 2)
+    assert keepable("x" * (most + 1)) == "(too long to be kept: 65537 bytes of JSON)"
 
 
 def test_a_result_that_the_server_refuses_is_still_told_as_done(

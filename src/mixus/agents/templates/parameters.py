@@ -24,8 +24,9 @@ class Kind(StrEnum):
     CHOICE = "choice"
 
 
+NUMERIC: Final = frozenset({Kind.NUMBER, Kind.INTEGER})
+# How many a text may have.
 CHARACTERS: Final = {Kind.STRING: 60, Kind.EMAIL: 120}
-"""How many a text may have."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,6 @@ class Parameter:
         if self.kind is Kind.STRING and not _LINE.fullmatch(text):
             raise ValueError("Give letters, digits and & / + # ( ) , - with single spaces, on one line.")
         return text
-
-
-NUMERIC: Final = frozenset({Kind.NUMBER, Kind.INTEGER})
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,10 @@ def _checkpoints(base: str, rate: str) -> tuple[NewCheckpoint, ...]:
 TAX_CREDIT: Final = Template(
     name="tax-credit",
     title="Research tax credit",
-    description="Works out 14% of what qualified expenses exceed a base amount by, verified in three stages.",
+    description=(
+        "Works out a credit as a rate of what qualified expenses exceed a base amount by, verified in "
+        "three stages."
+    ),
     parameters=(
         money("wages", "Wages for research.", "300000"),
         money("supplies", "Supplies for research.", "80000"),

@@ -1,4 +1,4 @@
-"""The tools of every deployment: calculate, send_email and checkpoint."""
+"""Calculating, mail and asking the reviewer: tools that need no setting."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from pydantic import Field
 from mixus.agents.tools.calculate import CalculationRefused, evaluate
 from mixus.agents.tools.mail import send_email
 from mixus.agents.tools.registry import Arguments, Context, Registry, Tool, ToolFailed, registry
+from mixus.core.smtp import MailServer
 from mixus.evals.lifecycle import Effect
 
 CHECKPOINT: Final = "checkpoint"
@@ -23,6 +24,27 @@ class Ask(Arguments):
     work: str = Field(default="", max_length=20_000, description="What was done, with its result.")
 
 
+def tools(server: MailServer | None) -> Registry:
+    """Without a mail server, a mail can be recorded and not be sent."""
+    return registry(
+        Tool(
+            name="calculate",
+            description="Work out an arithmetic expression exactly.",
+            effect=Effect.READ,
+            arguments=Calculation,
+            run=_calculate,
+        ),
+        send_email(server),
+        Tool(
+            name=CHECKPOINT,
+            description="Ask the reviewer to verify the work of a stage.",
+            effect=Effect.READ,
+            arguments=Ask,
+            run=_checkpoint,
+        ),
+    )
+
+
 async def _calculate(arguments: Calculation, _context: Context) -> str:
     try:
         return evaluate(arguments.expression)
@@ -35,20 +57,4 @@ async def _checkpoint(arguments: Ask, _context: Context) -> str:
     return f"Go on: {arguments.stage} needs no further decision."
 
 
-BUILT_IN: Final[Registry] = registry(
-    Tool(
-        name="calculate",
-        description="Work out an arithmetic expression exactly.",
-        effect=Effect.READ,
-        arguments=Calculation,
-        run=_calculate,
-    ),
-    send_email(server=None),
-    Tool(
-        name=CHECKPOINT,
-        description="Ask the reviewer to verify the work of a stage.",
-        effect=Effect.READ,
-        arguments=Ask,
-        run=_checkpoint,
-    ),
-)
+BUILT_IN: Final = tools(None)

@@ -13,6 +13,7 @@ from mixus.agents.tools import folder
 from mixus.agents.tools.folder import MOST_BYTES, Kind
 from mixus.agents.tools.paths import FilePath, FolderPath, above
 from mixus.agents.tools.registry import (
+    MOST_RESULT_CHARACTERS,
     Arguments,
     Changed,
     Context,
@@ -22,14 +23,15 @@ from mixus.agents.tools.registry import (
     Workspace,
     registry,
 )
+from mixus.core.text import length_in_json
 from mixus.evals.lifecycle import Area, Effect, Environment
 from mixus.evals.tasks import Place
 
 MOST_LISTED: Final = 1000
 MOST_OWN_FILES: Final = 1000
 MOST_OWN_BYTES: Final = 10 * 1024 * 1024
-# Below the limit of any tool's result, so that the result stays JSON.
-MOST_SHOWN: Final = 40_000
+# Counted as JSON and with room for what is around it, so that the result is never cut to a text.
+MOST_SHOWN: Final = MOST_RESULT_CHARACTERS - 10_000
 # More than a file can have; a number of any length could not be kept.
 MOST_LINES: Final = 2 * MOST_BYTES
 
@@ -207,15 +209,25 @@ def _excerpt(text: str, from_line: int, lines: int) -> dict[str, Any]:
     every = list(StringIO(text, newline="\n"))
     end = min(len(every), from_line - 1 + lines)
     shown = ""
+    room = MOST_SHOWN
     number = from_line - 1
-    while number < end and len(shown) + len(every[number]) <= MOST_SHOWN:
+    while number < end and (length := length_in_json(every[number])) <= room:
         shown += every[number]
+        room -= length
         number += 1
     if number < end and not shown:
-        shown = f"{every[number][:MOST_SHOWN]}\n[Cut: the rest of this long line.]\n"
+        shown = f"{_beginning(every[number])}\n[Cut: the rest of this long line.]\n"
         number += 1
     return {
         "text": shown,
         "total_lines": len(every),
         "next_line": number + 1 if number < len(every) else None,
     }
+
+
+def _beginning(line: str) -> str:
+    """As much of it as can be shown at once, or more than half of that."""
+    shown = line[:MOST_SHOWN]
+    while length_in_json(shown) > MOST_SHOWN:
+        shown = shown[: len(shown) // 2]
+    return shown

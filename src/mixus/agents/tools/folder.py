@@ -83,7 +83,7 @@ def delete(root: Path, path: str) -> None:
         folder = _open(root, folders)
     with _held(folder):
         with _changing(path, "deleted"):
-            _mode(name, folder)
+            _require_file(name, folder)
             os.unlink(name, dir_fd=folder)
         os.fsync(folder)
 
@@ -175,7 +175,10 @@ def _entries(root: Path, folder: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _replace(name: str, content: bytes, folder: int) -> None:
-    mode = _mode(name, folder, missing=0o666)
+    try:
+        mode = stat.S_IMODE(_require_file(name, folder).st_mode) & 0o777
+    except FileNotFoundError:
+        mode = 0o666
     temporary = f"{TEMPORARY}{secrets.token_hex(8)}"
     try:
         _store(temporary, content, mode, folder)
@@ -186,18 +189,13 @@ def _replace(name: str, content: bytes, folder: int) -> None:
         raise
 
 
-def _mode(name: str, folder: int, *, missing: int | None = None) -> int:
-    """The permissions of the file that is there; raises ToolFailed where it is something else."""
-    try:
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        if missing is None:
-            raise
-        return missing
+def _require_file(name: str, folder: int) -> os.stat_result:
+    """Raises ToolFailed where it is something else, and FileNotFoundError where there is nothing."""
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     found = _kind_of(status)
     if found is not Kind.FILE:
         raise ToolFailed(f"{name} is {found.value}; nothing was changed.")
-    return stat.S_IMODE(status.st_mode) & 0o777
+    return status
 
 
 def _store(name: str, content: bytes, mode: int, folder: int) -> None:

@@ -15,11 +15,10 @@ from mcp import ClientSession, MCPError
 from pydantic import ValidationError
 
 from mixus.agents.tools import mcp_tools
-from mixus.agents.tools.mcp_schema import Passed
-from mixus.agents.tools.mcp_session import CONNECT_SECONDS, STOP_SECONDS, Broken, Line, Loop, NotSent
+from mixus.agents.tools.mcp_session import CONNECT_SECONDS, STOP_SECONDS, Broken, Loop, NotSent, Route
 from mixus.agents.tools.mcp_settings import Local, Remote, Server, read_servers
 from mixus.agents.tools.mcp_stdio import MOST_BYTES
-from mixus.agents.tools.registry import Tool, ToolFailed
+from mixus.agents.tools.registry import AnyArguments, Tool, ToolFailed
 from mixus.evals.lifecycle import Effect
 
 START_SECONDS: Final = 5.0
@@ -40,7 +39,7 @@ class Unsure(Exception):
     """An effect was asked for and nothing certain came back; the text names the server and no more."""
 
 
-class Station:
+class ServerWatch:
     """One server: what it listed last, whether it answers, and the way to it."""
 
     def __init__(self, server: Server, loop: Loop, reserved: Collection[str], refresh_seconds: float) -> None:
@@ -49,7 +48,7 @@ class Station:
         self.tools: Mapping[str, Tool] = {}
         self.answers = False
         self._loop = loop
-        self._line = Line(server)
+        self._route = Route(server)
         self._reserved = reserved
         self._calls = 0
         self._effects: dict[str, Effect] = {}
@@ -65,7 +64,7 @@ class Station:
             await asyncio.sleep(self._refresh_seconds)
 
     async def close(self) -> None:
-        await self._line.close()
+        await self._route.close()
 
     @property
     def _is_busy(self) -> bool:
@@ -75,7 +74,7 @@ class Station:
     async def _look(self) -> None:
         try:
             seconds = CONNECT_SECONDS if isinstance(self.server.target, Remote) else CHILD_SECONDS
-            self._take(await self._line.ask(_tools, seconds))
+            self._take(await self._route.ask(_tools, seconds))
         except Exception as error:  # noqa: BLE001 - whatever a server does, it is asked again
             await self._lose(type(error).__name__)
 
@@ -87,7 +86,7 @@ class Station:
                 f"{name} is not there: its server is away, or lists it no more; nothing was done."
             )
 
-        return Tool(name, "", self._effects.get(name, Effect.OTHER), Passed, run)
+        return Tool(name, "", self._effects.get(name, Effect.OTHER), AnyArguments, run)
 
     def _take(self, listed: list[mcp_types.Tool]) -> None:
         if not self.answers:
@@ -111,7 +110,7 @@ class Station:
             message = "the MCP server %s does not answer (%s); it is asked again every %g s"
             logger.warning(message, self.server.name, why, self._refresh_seconds)
         self.answers = False
-        await self._line.close()
+        await self._route.close()
 
     async def _call(self, tool: mcp_types.Tool, arguments: dict[str, Any]) -> Any:
         """From the loop of whoever calls. A read that fails for any reason did nothing."""
@@ -152,7 +151,7 @@ class Station:
             seconds = min(CONNECT_SECONDS, seconds)
         self._calls += 1
         try:
-            return await self._line.ask(question, seconds)
+            return await self._route.ask(question, seconds)
         finally:
             self._calls -= 1
 
@@ -173,7 +172,7 @@ async def _tools(session: ClientSession) -> list[mcp_types.Tool]:
 class McpServers(Mapping[str, Tool]):
     """The tools of all servers, as they are now; owns the sessions until `stop`.
 
-    An absent tool of a known server is not listed, and can be looked up: see Station.absent.
+    An absent tool of a known server is not listed, and can be looked up: see ServerWatch.absent.
     """
 
     def __init__(
@@ -182,7 +181,7 @@ class McpServers(Mapping[str, Tool]):
         """Come back when each has answered or START_SECONDS are over; the others go on being asked."""
         self._loop = Loop()
         self._stations = {
-            server.name: Station(server, self._loop, reserved, refresh_seconds) for server in servers
+            server.name: ServerWatch(server, self._loop, reserved, refresh_seconds) for server in servers
         }
         self._watches = [self._loop.begin(station.look_after()) for station in self._stations.values()]
         deadline = time.monotonic() + START_SECONDS
@@ -234,5 +233,5 @@ def mcp_servers(
         servers.stop()
 
 
-async def _close_all(stations: Collection[Station]) -> None:
+async def _close_all(stations: Collection[ServerWatch]) -> None:
     await asyncio.gather(*(station.close() for station in stations))

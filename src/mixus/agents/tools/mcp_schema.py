@@ -21,11 +21,11 @@ from jsonschema.validators import (  # type: ignore[import-untyped]
     extend,
     validator_for,
 )
-from pydantic import ConfigDict, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from referencing import Registry
 
-from mixus.agents.tools.registry import Arguments
+from mixus.agents.tools.registry import AnyArguments
 
 MOST_BYTES: Final = 32 * 1024
 MOST_DEPTH: Final = 40
@@ -55,10 +55,8 @@ class SchemaRefused(ValueError):
     """The schema cannot be used; the text is one sentence, without a word of the schema."""
 
 
-class Passed(Arguments):
-    """Any members, if the schema allows them; what is dumped is what came, for the digest and the call."""
-
-    model_config = ConfigDict(extra="allow")
+class Described(AnyArguments):
+    """Any members that the schema allows; what is dumped is what came, for the digest and the call."""
 
     schema_shown: ClassVar[dict[str, Any]] = {"type": "object"}
     checker: ClassVar[Any] = None
@@ -79,14 +77,14 @@ class Passed(Arguments):
         return cls.schema_shown
 
 
-def arguments_of(schema: dict[str, Any], clean: Callable[[str], str]) -> type[Passed]:
+def arguments_of(schema: dict[str, Any], clean: Callable[[str], str]) -> type[Described]:
     """A type for arguments of this schema; `clean` is for its descriptions. Raises SchemaRefused."""
     _require_bounded(schema)
     if schema.get("type") != "object":
         raise SchemaRefused("its input schema is not of type object")
     _require_local(schema)
     shown = _shown(schema, clean) if _is_inlinable(schema) else {"type": "object"}
-    return type("Passed", (Passed,), {"schema_shown": shown, "checker": _checker(schema)})
+    return type("Described", (Described,), {"schema_shown": shown, "checker": _checker(schema)})
 
 
 def _checker(schema: dict[str, Any]) -> Any:

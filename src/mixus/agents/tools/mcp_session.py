@@ -93,7 +93,7 @@ async def _cancel_all() -> None:
     await asyncio.get_running_loop().shutdown_asyncgens()
 
 
-class Watched(httpx2.AsyncBaseTransport):
+class BoundedTransport(httpx2.AsyncBaseTransport):
     """Bounds what a server answers, and knows whether a call was refused before it was sent."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
@@ -150,7 +150,7 @@ class Link:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._watched = Watched(_transport(server))
+        self._watched = BoundedTransport(_transport(server))
         self._session: ClientSession | None = None
         self._opened = asyncio.Event()
         self._closing = asyncio.Event()
@@ -218,7 +218,7 @@ class Link:
             )
 
 
-class Line:
+class Route:
     """The way to one server: over HTTP each question has a session of its own, a child keeps one.
 
     So no state is shared between calls over HTTP and nothing is stale after a restart of the server; a child
@@ -267,7 +267,7 @@ def _certificates() -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def _opened(server: Server, watched: Watched) -> AsyncIterator[ClientSession]:
+async def _opened(server: Server, watched: BoundedTransport) -> AsyncIterator[ClientSession]:
     if isinstance(server.target, Local):
         async with Client(child(server.target), client_info=CLIENT, cache=None) as client:
             yield client.session

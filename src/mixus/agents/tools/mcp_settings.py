@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -15,8 +15,6 @@ from mixus.core.errors import Misconfigured
 from mixus.evals.lifecycle import Effect
 
 TIMEOUT_SECONDS: Final = 30.0
-# A shorter secret would make holes in ordinary words when it is taken out of what a server says.
-SHORTEST_SECRET: Final = 6
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -138,8 +136,7 @@ def _filled(where: str, text: str, environment: Mapping[str, str], used: list[st
             raise Misconfigured(f"MIXUS_MCP_FILE: {where} needs the environment variable {match[1]}; set it.")
         if not found.isprintable():
             raise Misconfigured(f"MIXUS_MCP_FILE: {match[1]} holds a line break or a control character.")
-        if len(found) >= SHORTEST_SECRET:
-            used.append(found)
+        used.append(found)
         return found
 
     return _VARIABLE.sub(value, text)
@@ -158,18 +155,3 @@ def _checked_url(name: str, url: str) -> str:
             f"MIXUS_MCP_FILE: servers.{name}.url holds a user; write an Authorization header."
         )
     return url
-
-
-def without_secrets(server: Server, value: Any) -> Any:
-    """What a server says may quote the header that it was sent; that reaches no model and no row."""
-    if isinstance(value, str):
-        for secret in server.secrets:
-            value = value.replace(secret, "…")
-        return value
-    if isinstance(value, dict):
-        return {
-            without_secrets(server, key): without_secrets(server, member) for key, member in value.items()
-        }
-    if isinstance(value, list):
-        return [without_secrets(server, item) for item in value]
-    return value

@@ -9,10 +9,11 @@ from typing import Any, Final
 import mcp_types
 import orjson
 
+from mixus.agents.redaction import Redactor
 from mixus.agents.tools.mcp_schema import SchemaRefused, arguments_of
-from mixus.agents.tools.mcp_settings import Server, without_secrets
+from mixus.agents.tools.mcp_settings import Server
 from mixus.agents.tools.registry import Arguments, Context, Tool, ToolFailed
-from mixus.core.text import storable
+from mixus.core.text import shortened, storable
 from mixus.evals.lifecycle import Effect
 
 MOST_TOOLS: Final = 100
@@ -76,11 +77,12 @@ def _tool(server: Server, tool: mcp_types.Tool, ask: Ask) -> Tool:
     async def run(arguments: Arguments, _context: Context) -> Any:
         return await ask(tool, arguments.model_dump(mode="json"))
 
+    redact = Redactor(server.secrets)
     return Tool(
         name=name_of(server, tool),
-        description=cleaned(without_secrets(server, tool.description or "")),
+        description=cleaned(redact(tool.description or "")),
         effect=effect_of(server, tool),
-        arguments=arguments_of(without_secrets(server, tool.input_schema), cleaned),
+        arguments=arguments_of(redact(tool.input_schema), cleaned),
         run=run,
         timeout_seconds=server.timeout_seconds,
     )
@@ -106,17 +108,18 @@ def cleaned(text: str) -> str:
     """A stranger's words on one line, short and without what does not show."""
     shown = _VARIATION_SELECTORS.sub("", str(storable(text)))
     line = "".join(character if character.isprintable() else " " for character in shown).strip()
-    return line if len(line) <= MOST_CHARACTERS else f"{line[: MOST_CHARACTERS - 1]}…"
+    return shortened(line, MOST_CHARACTERS)
 
 
 def result_of(server: Server, answer: mcp_types.CallToolResult) -> Any:
     """JSON, or the texts; raises ToolFailed where the tool itself says that it failed."""
+    redact = Redactor(server.secrets)
     if answer.is_error:
-        raise ToolFailed(f"The tool says: {cleaned(without_secrets(server, _text(answer)))}")
-    structured = storable(answer.structured_content)
+        raise ToolFailed(f"The tool says: {cleaned(redact(_text(answer)))}")
+    structured = redact(answer.structured_content)
     if structured is not None and _can_be_stored(structured):
-        return without_secrets(server, structured)
-    return without_secrets(server, _text(answer))
+        return structured
+    return redact(_text(answer))
 
 
 def _can_be_stored(value: Any) -> bool:

@@ -18,9 +18,8 @@ import httpx2
 
 from mixus.agents.tools.addresses import Address, is_public, may_be_own
 from mixus.agents.tools.registry import ToolFailed
-from mixus.core.hosts import Entry, canonical
+from mixus.core.hosts import PORTS, ListedHost, canonical
 
-PORTS: Final = {"http": 80, "https": 443}
 MAX_BYTES: Final = 1024 * 1024
 MAX_REDIRECTS: Final = 5
 MAX_ADDRESSES: Final = 3
@@ -48,7 +47,7 @@ def known_authorities() -> ssl.SSLContext:
 class Gateway:
     """`seconds` is the longest that something is read for, redirects included."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ListedHost, ...]
     resolve: Resolve = look_up
     tls: ssl.SSLContext = field(default_factory=known_authorities)
     seconds: float = 20.0
@@ -126,7 +125,7 @@ async def send(gateway: Gateway, outgoing: Outgoing) -> Answer:
     raise ToolFailed(f"No connection to {target.authority} came about, or its certificate is not valid.")
 
 
-def aim(entries: Sequence[Entry], text: str) -> Target:
+def aim(entries: Sequence[ListedHost], text: str) -> Target:
     """The parsed URL is the one that is sent, so that no two readings of it can differ (RFC 3986).
 
     Raises:

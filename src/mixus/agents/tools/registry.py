@@ -2,14 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from mixus.evals.lifecycle import Area, Effect, Environment
 from mixus.evals.tasks import Place
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS: Final = 30.0
+# A longer result is cut: a text in characters of its own, anything else as JSON, which then is a text too.
+MOST_RESULT_CHARACTERS: Final = 50_000
 
 
 class ToolFailed(Exception):
@@ -20,6 +22,12 @@ class Arguments(BaseModel):
     """Base of every tool's arguments: what is not declared is refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AnyArguments(Arguments):
+    """Of a call whose tool is not ours to check, or is there no more: kept and passed on as they came."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class Workspace(Protocol):

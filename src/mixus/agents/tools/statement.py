@@ -11,11 +11,12 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import AfterValidator, WithJsonSchema
 
 from mixus.agents.tools import linear
-from mixus.agents.tools.registry import ToolFailed
+from mixus.agents.tools.registry import MOST_RESULT_CHARACTERS, ToolFailed
+from mixus.core.text import length_in_json
 
 MOST_ROWS: Final = 200
-# Below the limit of any tool's result, so that the result stays JSON.
-MOST_CHARACTERS: Final = 40_000
+# Counted as JSON and with room for what is around it, so that the result is never cut to a text.
+MOST_CHARACTERS: Final = MOST_RESULT_CHARACTERS - 10_000
 MOST_OF_A_VALUE: Final = 4000
 MOST_SECONDS: Final = 10.0
 # One step can be a function over a whole value; between two looks there is a bounded number of them.
@@ -172,27 +173,30 @@ def _limit(connection: sqlite3.Connection) -> None:
 
 
 def _rows(cursor: sqlite3.Cursor) -> dict[str, Any]:
+    columns = [column[0] for column in cursor.description or ()]
     rows: list[list[Any]] = []
-    room = MOST_CHARACTERS
+    room = MOST_CHARACTERS - length_in_json(columns)
     is_cut = False
     for found in cursor:
         row = [_shown(value) for value in found]
-        room -= sum(len(str(value)) + 2 for value in row)
+        if not rows and length_in_json(row) > room:
+            # Of what is shown, a character takes six in JSON at the most.
+            row = [_shown(value, MOST_CHARACTERS // 6 // len(row)) for value in found]
+        room -= length_in_json(row) + 1
         if len(rows) == MOST_ROWS or (room < 0 and rows):
             is_cut = True
             break
         rows.append(row)
-    columns = [column[0] for column in cursor.description or ()]
     return {"columns": columns, "rows": rows, "truncated": is_cut}
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any, most: int = MOST_OF_A_VALUE) -> Any:
     if isinstance(value, bytes):
         return f"[{len(value)} bytes that are no text]"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if isinstance(value, str) and len(value) > MOST_OF_A_VALUE:
-        return f"{value[:MOST_OF_A_VALUE]}[Cut: {len(value) - MOST_OF_A_VALUE} more characters.]"
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]}[Cut: {len(value) - most} more characters.]"
     return value
 
 

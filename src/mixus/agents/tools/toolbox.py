@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from mixus.agents.tools import database, files, http, mail, web
-from mixus.agents.tools.builtin import BUILT_IN
-from mixus.agents.tools.registry import Registry, Tool, registry
+from mixus.agents.tools import builtin, database, files, http, web
+from mixus.agents.tools.registry import Registry, Tool
 from mixus.core import smtp
 from mixus.core.settings import Settings
 
@@ -12,8 +11,7 @@ from mixus.core.settings import Settings
 def tools_of(settings: Settings) -> Registry:
     """By name, in the order in which they are listed."""
     return {
-        **BUILT_IN,
-        **registry(mail.send_email(smtp.server_of(settings))),
+        **builtin.tools(smtp.server_of(settings)),
         **files.tools(settings.files),
         **database.tools(settings.query_database),
         **web.tools(settings.web_hosts, settings.search_url),

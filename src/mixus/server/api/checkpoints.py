@@ -13,7 +13,7 @@ from mixus.core.database import Row
 from mixus.core.pages import Page
 from mixus.evals import queries
 from mixus.evals.decide import decide
-from mixus.evals.lifecycle import Decision
+from mixus.evals.lifecycle import REHEARSAL, Decision
 from mixus.evals.tasks import Edits, Verdict
 from mixus.server.answers import Document, Json, page_of, success
 from mixus.server.api import documents
@@ -63,7 +63,7 @@ class DecisionFields(Body):
 
     def verdict(self, tools: Registry) -> Verdict:
         arguments = {each.action_id: each.arguments for each in self.edited_actions or ()}
-        edits = Edits(arguments, partial(revise, tools)) if arguments else None
+        edits = None if self.edited_actions is None else Edits(arguments, partial(revise, tools))
         return Verdict(self.attempt, self.action, self.hint, self.comment, edits)
 
 
@@ -92,7 +92,7 @@ def decide_checkpoint(
         {
             **documents.checkpoint(documents.plain(row)),
             "executionId": execution_id,
-            "rehearsal": model == documents.REHEARSAL,
+            "rehearsal": model == REHEARSAL,
         }
     )
 
@@ -102,5 +102,5 @@ def _queued(row: Row) -> Document:
         **documents.checkpoint(documents.plain(row)),
         "executionId": row["execution_id"],
         "taskName": row["task_name"],
-        "rehearsal": row["model"] == documents.REHEARSAL,
+        "rehearsal": row["model"] == REHEARSAL,
     }

@@ -14,11 +14,10 @@ from mixus.core.clock import shown
 from mixus.core.database import Row
 from mixus.core.errors import Invalid
 from mixus.evals import service
-from mixus.evals.lifecycle import Environment, TestMode
+from mixus.evals.lifecycle import REHEARSAL, Environment, TestMode
 from mixus.evals.scoring import Kind, Match
 from mixus.evals.tasks import NewCheckpoint, NewTask
 from mixus.server.answers import Document, Json
-from mixus.server.api.documents import REHEARSAL
 from mixus.server.api.schemas import Created
 from mixus.server.deps import BARE, Call, Creating, services_of
 from mixus.server.idempotency import IdempotencyKey, once

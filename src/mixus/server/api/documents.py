@@ -6,19 +6,18 @@ schemas.py documents the same shapes, and a test holds the two together.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from statistics import median
 from typing import Any, Final
 
 import orjson
 
 from mixus.core.clock import rfc3339, to_ms
 from mixus.core.database import Row
-from mixus.evals.lifecycle import CheckpointStatus, Decision, Status, TestMode
+from mixus.evals.human import spread
+from mixus.evals.lifecycle import REHEARSAL, CheckpointStatus, Decision, Status, TestMode
 from mixus.evals.queries import CHECKPOINT_PREFIX
 from mixus.evals.tables import checkpoints as checkpoint_table
 from mixus.server.answers import Document
 
-REHEARSAL: Final = "rehearsal"
 NOTHING_ASKED: Final = "no-effect-nobody-asked"
 # Whose time runs while an execution is in this status.
 BUCKET: Final[dict[str, str]] = {
@@ -168,7 +167,7 @@ def human_verification(checkpoints: Iterable[Row]) -> Document:
         "rejected": said.count(Decision.REJECT),
         "hints": said.count(Decision.HINT),
         "byKey": vias.count("key"),
-        "medianResponseMs": int(median(waits)) if waits else None,
+        "medianResponseMs": spread(waits).median,
         "activeReviewMs": None,
     }
 

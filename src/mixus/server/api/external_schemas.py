@@ -6,8 +6,8 @@ import orjson
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from mixus.evals.external import Step
-from mixus.evals.external_effects import Outcome, State
-from mixus.evals.foreign import MOST_BYTES, model_of
+from mixus.evals.external_effects import EffectState, Outcome
+from mixus.evals.external_rules import MOST_BYTES, external_model
 from mixus.evals.lifecycle import Effect, Environment, Status, TestMode
 from mixus.evals.tasks import NewCheckpoint, NewTask
 from mixus.server.api.create import (
@@ -71,7 +71,7 @@ class NewExternal(Body):
         return NewTask(
             description=self.task_description,
             name=self.task_name or first_line(self.task_description),
-            model=model_of(self.agent),
+            model=external_model(self.agent),
             checkpoints=checkpoints,
             **{"auto_detect": not checkpoints}
             | {name: value for name, value in chosen.items() if value is not None},
@@ -186,7 +186,7 @@ class KnownEffect(Answered):
     effect: Effect
     arguments: dict[str, JsonValue]
     effective_arguments: dict[str, JsonValue]
-    state: State
+    state: EffectState
     result: JsonValue
 
 
@@ -215,7 +215,7 @@ class Held(Succeeded):
 class ProposedEffect(Succeeded):
     execution_id: str
     action_id: str
-    state: State
+    state: EffectState
     checkpoint_id: str | None
     attempt: int | None
 

@@ -10,8 +10,8 @@ from pydantic.alias_generators import to_camel
 from mixus.core.clock import shown
 from mixus.evals import totals
 from mixus.evals.human import Human, Milliseconds, spread
-from mixus.evals.lifecycle import FINAL, Status, TestMode
-from mixus.evals.totals import REHEARSAL, Measured, Selection
+from mixus.evals.lifecycle import FINAL, REHEARSAL, Status, TestMode
+from mixus.evals.totals import Measured, Selection
 from mixus.server.answers import Document, Json, success
 from mixus.server.api.metric_schemas import MetricsReport
 from mixus.server.deps import Reading

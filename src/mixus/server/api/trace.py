@@ -8,6 +8,7 @@ from fastapi import Query as QueryOf
 from mixus.core.errors import Invalid
 from mixus.core.pages import cut, place_of
 from mixus.evals import queries
+from mixus.evals.lifecycle import REHEARSAL
 from mixus.server.answers import Json, success
 from mixus.server.api import documents
 from mixus.server.api.schemas import TracePage
@@ -53,6 +54,6 @@ async def read_trace(
         {
             "items": [documents.trace_entry(entry) for entry in page.items],
             "nextCursor": page.next_cursor,
-            "rehearsal": row["model"] == documents.REHEARSAL,
+            "rehearsal": row["model"] == REHEARSAL,
         }
     )

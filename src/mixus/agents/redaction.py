@@ -49,7 +49,7 @@ class Redactor:
             return self._text(value)
         if isinstance(value, dict):
             return {self._text(name): self._redacted(member) for name, member in value.items()}
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [self._redacted(item) for item in value]
         return value
 

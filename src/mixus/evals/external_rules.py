@@ -20,7 +20,7 @@ PREFIX: Final = "external:"
 IS_EXTERNAL: Final[ColumnElement[bool]] = executions.c.model.startswith(PREFIX)
 
 
-def model_of(agent: str) -> str:
+def external_model(agent: str) -> str:
     return PREFIX + agent
 
 

@@ -12,7 +12,11 @@ from mixus.core.errors import Invalid
 CENTS: Final = 2
 # Neither a sentence nor a list nor a quotation can be made of these, in a text that a model reads as orders.
 _LINE: Final = re.compile(r"[\w&/+#(),-]+(?: [\w&/+#(),-]+)*")
-_EMAIL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# No top-level domain is a number (RFC 3696, section 2), and a sentence would read one as such.
+_EMAIL: Final = re.compile(
+    rf"[A-Za-z0-9][A-Za-z0-9._+-]{{0,63}}@(?:{_LABEL}\.)+[A-Za-z][A-Za-z0-9-]{{0,61}}[A-Za-z0-9]"
+)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,9})?", re.ASCII)
 
 

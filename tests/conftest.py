@@ -17,9 +17,14 @@ import catcher
 import factories
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mixus.cli.database import upgrade
 from mixus.core.database import Database, sqlite_url, with_driver
+
+# How fast inputs are made says something of the neighbours on this machine, and nothing of the code.
+settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("shared")
 
 FOLDER = pytest.StashKey[Path]()
 # A test's database need not survive a power cut.

@@ -40,16 +40,16 @@ PROVIDERS: Final = {
 def provider_of(endpoint: str) -> "TracerProvider":
     """What sends spans to this collector in the background; its `shutdown` sends the last ones."""
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http import trace_exporter  # noqa: PLC0415 - it may lack
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - see above
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - see above
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - see above
     except ImportError as lacking:
         raise Misconfigured(
             "MIXUS_OTLP_ENDPOINT is set and its library is not there: install mixus[otel]."
         ) from lacking
     provider = TracerProvider(resource=Resource({"service.name": "mixus"}), shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
+    exporter = trace_exporter.OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider
 

@@ -406,8 +406,8 @@ def test_whatever_path_is_taken_stays_below_its_folder(text: str) -> None:
     assert is_file_path(path)
     assert len(path) <= 400
     assert path.isprintable()
-    place = os.path.normpath(f"/root/of/all/{path}")
-    assert place == f"/root/of/all/{path}"
+    place = os.path.normpath(f"/folder/of/all/{path}")
+    assert place == f"/folder/of/all/{path}"
 
 
 def entrap(root: Path) -> dict[str, str]:

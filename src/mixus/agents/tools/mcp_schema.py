@@ -15,8 +15,8 @@ from urllib.parse import unquote
 
 import orjson
 from jsonschema import FormatChecker  # type: ignore[import-untyped]  # it ships no types
-from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
-from jsonschema.validators import (  # type: ignore[import-untyped]
+from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]  # see above
+from jsonschema.validators import (  # type: ignore[import-untyped]  # see above
     Draft202012Validator,
     extend,
     validator_for,

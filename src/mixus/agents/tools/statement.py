@@ -165,7 +165,7 @@ def _limit(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA trusted_schema = ON")
     linear.replace_functions(connection, LIMITS[sqlite3.SQLITE_LIMIT_LENGTH])
     if sys.version_info >= (3, 12):
-        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # noqa: FBT003
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)  # noqa: FBT003 - its signature
     # The schema is read now: its own tables may be wider than a result.
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     for limit, value in LIMITS.items():

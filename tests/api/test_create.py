@@ -31,6 +31,7 @@ def test_a_task_is_queued_with_its_checkpoints_and_plan(ada: Caller) -> None:
     assert response.status_code == 201
     assert (answer["status"], answer["model"], answer["rehearsal"]) == ("queued", "rehearsal", True)
     assert answer["statusUrl"] == f"http://testserver/api/eval/status/{answer['executionId']}"
+    assert answer["reviewUrl"] == f"http://testserver/review/{answer['executionId']}"
     assert answer["warnings"] == []
     status = ada.status(answer["executionId"])
     assert status["taskName"] == "commission"

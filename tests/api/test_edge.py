@@ -187,7 +187,7 @@ def test_a_stranger_learns_no_route(http: TestClient, ada: Caller) -> None:
     assert (response.status_code, response.json()["code"]) == (404, "not-found")
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc", "/api/eval/executions/", "/api/metrics"])
+@pytest.mark.parametrize("path", ["/redoc", "/api/eval/executions/", "/api/metrics"])
 def test_what_is_not_built_is_not_found(ada: Caller, path: str) -> None:
     assert ada("GET", path).status_code == 404
 

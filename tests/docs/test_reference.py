@@ -120,7 +120,8 @@ def test_the_tree_of_the_architecture_is_that_of_the_source() -> None:
     for indent, name in re.findall(r"^( +)(\w+)/ ", tree, re.MULTILINE):
         path = [*path[: len(indent) // 2 - 1], name]
         shown.add("/".join(path))
-    folders = {file.parent.relative_to(SOURCE).as_posix() for file in SOURCE.rglob("*.py")} - {"."}
+    files = [file for kind in ("*.py", "*.html", "*.css") for file in SOURCE.rglob(kind)]
+    folders = {file.parent.relative_to(SOURCE).as_posix() for file in files} - {"."}
     assert sorted(shown ^ folders) == []
 
 

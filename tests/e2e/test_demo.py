@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +74,8 @@ def test_an_interrupted_demo_leaves_nothing(environment: dict[str, str], number:
     demo.send_signal(number)
     rest, errors = demo.communicate(timeout=30)
     assert "mixus eval decide exe_" in "".join(shown), errors
+    assert re.search(r"/join/\S+\n", "".join(shown))
+    assert re.search(r"/review/exe_\w{22}\n", "".join(shown))
     assert "curl" in "".join(shown)
     assert "Traceback" not in rest + errors
     assert list(Path(environment["TMPDIR"]).iterdir()) == []

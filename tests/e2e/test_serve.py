@@ -92,12 +92,35 @@ def healthy(url: str) -> bool:
 
 def test_port_0_takes_a_free_port_and_the_first_start_says_how_to_go_on(start: Start) -> None:
     process = start()
-    assert healthy(address(process))
+    url = address(process)
+    assert healthy(url)
     process.terminate()
     said, _ = ended(process)
     assert "mixus user create" in said
     assert "mixus keys create" in said
-    assert "POST /api/links/redeem" in said
+    assert re.search(rf"{re.escape(url)}/join/[\w-]{{43}}\n", said)
+
+
+def test_the_first_link_has_the_address_that_people_use(start: Start) -> None:
+    process = start(MIXUS_PUBLIC_URL="https://mixus.example.org/")
+    address(process)
+    process.terminate()
+    said, errors = ended(process)
+    link = re.search(r"https://mixus\.example\.org/join/([\w-]{43})\n", said)
+    assert link is not None
+    assert link[1] not in errors
+
+
+def test_the_first_link_opens_a_page_and_its_token_reaches_no_log(start: Start) -> None:
+    process = start()
+    address(process)
+    assert process.stdout is not None
+    link = next(line.strip() for line in process.stdout if "/join/" in line)
+    with urllib.request.urlopen(link, timeout=10) as answer:
+        assert "Make the first account" in answer.read().decode()
+    process.terminate()
+    said, errors = ended(process)
+    assert link.rpartition("/")[2] not in said + errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -135,10 +135,10 @@ def test_a_mail_about_an_end_says_which_key_when_and_what_to_do() -> None:
         "  scopes     eval:create, eval:read\n"
         "  expires    Sunday, 21 February 2027, 10:00 UTC\n"
         "  last used  Saturday, 6 February 2027, 10:00 UTC\n\n"
-        "To go on without a break, rotate it on the server:\n\n"
+        "To go on without a break, rotate it at\n\n"
+        "  https://mixus.example.org/integrations/api-keys/key_of_the_tests/rotate\n\n"
+        "or on the server, with\n\n"
         "  mixus keys rotate key_of_the_tests --overlap 24h\n\n"
-        "or, when you are signed in, with\n\n"
-        "  POST https://mixus.example.org/api/keys/key_of_the_tests/rotate\n\n"
         "Old and new key both work for 24 hours, so that there is time\n"
         "to put the new one in its place. If nothing needs this key\n"
         "any more, there is nothing to do.\n\n"
@@ -151,7 +151,7 @@ def test_a_mail_after_the_end_points_to_a_new_key_and_says_nothing_of_a_use_that
     text = str(mail.get_content())
     assert mail["Subject"] == "The key “nightly run” has expired"
     assert "  expired    Sunday, 21 February 2027, 10:00 UTC\n" in text
-    assert "POST https://mixus.example.org/api/keys\n" in text
+    assert "  https://mixus.example.org/integrations/api-keys/new\n" in text
     assert "last used" not in text
     # An expired key cannot be rotated.
     assert "rotate" not in text

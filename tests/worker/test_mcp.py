@@ -57,7 +57,7 @@ class Desk:
         path = self.folder / "mcp.json"
         path.write_text(json.dumps({"servers": {"crm": {"timeoutSeconds": 20, **entry}}}))
         servers = self.resources.enter_context(mcp_servers(path, {"TOKEN": SECRET}))
-        self.house.catalog.tools = Toolbox(BUILT_IN, servers, lambda: servers.silent)
+        self.house.catalog.tools = Toolbox(BUILT_IN, servers)
         self.house.catalog.live = LIVE
 
     def start_child(self, **more: Any) -> None:

@@ -119,6 +119,11 @@ def void(tx: Transaction, user_id: str, now: datetime) -> None:
     _use_up(tx, now, links.c.user_id == user_id)
 
 
+def address(base_url: str, token: str) -> str:
+    """The page where it is used. The token is in the path, which no page of ours hands on."""
+    return f"{base_url}/join/{token}"
+
+
 def has_accounts(tx: Transaction) -> bool:
     return tx.execute(select(accounts.c.id).limit(1)).first() is not None
 

@@ -33,11 +33,16 @@ class Via(StrEnum):
 
     SESSION = "session"
     KEY = "key"
+    # A signed link in a mail, which opens one checkpoint and nothing else.
+    LINK = "link"
 
 
 @dataclass(frozen=True)
 class Principal:
-    """A person, through one credential of his. `email` is in lower case."""
+    """A person, through one credential of his. `email` is in lower case.
+
+    Who comes by a link may have no account: his `user_id` is then empty, which is nobody's.
+    """
 
     user_id: str
     email: str
@@ -50,17 +55,26 @@ class Principal:
     expires_at_ms: int | None = None
     # Whether it may start executions whose effects are real.
     may_go_live: bool = False
+    # The one execution that the credential opens; None opens all that is the caller's.
+    bound_to: str | None = None
 
     @property
     def is_admin(self) -> bool:
         return self.role is Role.ADMIN
 
     @property
+    def sees_all(self) -> bool:
+        """Admins do; and viewers on the pages, who may not change anything there."""
+        return self.is_admin or (self.role is Role.VIEWER and self.via is Via.SESSION)
+
+    @property
     def actor(self) -> Actor:
-        return Actor(self.user_id, self.network, self.credential_id)
+        return Actor(self.user_id or None, self.network, self.credential_id)
 
     def may(self, scope: Scope) -> bool:
-        """Managing implies creating and reading."""
+        """Managing implies creating and reading; what opens one execution makes no other."""
+        if self.bound_to is not None and scope is Scope.CREATE:
+            return False
         return scope in self.scopes or Scope.MANAGE in self.scopes
 
     def require(self, scope: Scope) -> None:
@@ -73,6 +87,7 @@ class Principal:
                 scope=scope.value,
             )
         raise Forbidden(
-            f"This key lacks the scope {scope}; make a key that has it with `mixus keys create`.",
+            f"This key lacks the scope {scope}; make a key that has it at /integrations/api-keys/new, "
+            "or with `mixus keys create`.",
             scope=scope.value,
         )

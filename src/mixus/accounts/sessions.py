@@ -126,7 +126,7 @@ def end(tx: Transaction, principal: Principal, session_id: str, now: datetime) -
 
 def missing() -> NotFound:
     """The same for what is not there, what is over and what is another's."""
-    return NotFound("You have no open session with this id; list them with GET /api/account/sessions.")
+    return NotFound("You have no open session with this id; look at the list of those that are open.")
 
 
 def sign_out(tx: Transaction, principal: Principal, now: datetime) -> None:

@@ -23,6 +23,7 @@ from mixus.core.clock import utc_now
 from mixus.core.database import Database
 from mixus.core.errors import Invalid, Misconfigured
 from mixus.core.settings import Settings
+from mixus.evals.review_links import REVIEW_LINKS
 from mixus.evals.tasks import NewTask
 from mixus.keys import pepper as peppers
 from mixus.server.app import create_app
@@ -72,7 +73,9 @@ def build(settings: Settings, more_tools: Registry = NO_MORE_TOOLS) -> Service:
         bench = Bench(
             database, catalog, utc_now, Redactor(secrets_of(settings)), tracer_of(settings, resources)
         )
-        engine = Engine(bench, schedule(database, settings), settings.running_per_user)
+        engine = Engine(
+            bench, schedule(database, settings, pepper.hash(REVIEW_LINKS)), settings.running_per_user
+        )
         return Service(settings, database, app, engine, resources.pop_all())
 
 
@@ -84,7 +87,7 @@ def with_mcp(settings: Settings, own: Registry, resources: ExitStack) -> Registr
     from mixus.agents.tools.mcp import mcp_servers
 
     servers = resources.enter_context(mcp_servers(settings.mcp_file, os.environ, frozenset(own)))
-    return toolbox.Toolbox(own, servers, lambda: servers.silent)
+    return toolbox.Toolbox(own, servers)
 
 
 def tracer_of(settings: Settings, resources: ExitStack) -> Tracer:

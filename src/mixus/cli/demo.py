@@ -147,9 +147,10 @@ def prove_refusals(stage: "Stage", client: "Client", server: DemoServer, final: 
 
 def wait_for_people(stage: "Stage", client: "Client", server: DemoServer, key: str) -> None:
     """A second task that waits, and the words to decide it; until Ctrl-C."""
-    stage.step("A second task waits for you. In another terminal:")
+    stage.step("A second task waits for you. In a browser, or in another terminal:")
     status = create(client)
-    for line in instructions(status, server.url, key):
+    token = server.command("user", "link", REVIEWER)
+    for line in instructions(status, server.url, key, token):
         stage.copyable(line)
     try:
         decided = client.wait(status.execution_id, "final")
@@ -159,11 +160,17 @@ def wait_for_people(stage: "Stage", client: "Client", server: DemoServer, key: s
         stage.note("Stopped.")
 
 
-def instructions(status: "Status", url: str, key: str) -> tuple[str, ...]:
+def instructions(status: "Status", url: str, key: str, token: str) -> tuple[str, ...]:
     checkpoint = status.awaiting[0]
     path = f"/api/eval/executions/{status.execution_id}/checkpoints/{checkpoint.checkpoint_id}/decision"
     mixus = shutil.which("mixus") or Path(sys.executable).with_name("mixus")
     return (
+        f"{url}/join/{token}",
+        f"lets you in, once, as {REVIEWER}: choose a password there. Then decide at",
+        f"{url}/review/{status.execution_id}",
+        "",
+        "or in a shell:",
+        "",
         f"export MIXUS_URL={url} MIXUS_API_KEY={key}",
         f"{mixus} eval decide {status.execution_id} --approve --wait",
         "",

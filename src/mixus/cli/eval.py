@@ -48,6 +48,9 @@ def create(
     max_cost_usd: request.MaxCostOption = None,
     max_tokens: request.MaxTokensOption = None,
     timeout_ms: request.TimeoutOption = None,
+    review_timeout_ms: request.ReviewTimeoutOption = None,
+    escalate_to: request.EscalateOption = None,
+    on_review_timeout: request.OnTimeoutOption = None,
     metadata: request.MetadataOption = None,
     idempotency_key: request.IdempotencyOption = None,
     wait: WaitOption = False,
@@ -72,6 +75,9 @@ def create(
         "maxCostUsd": max_cost_usd,
         "maxTokens": max_tokens,
         "timeoutMs": timeout_ms,
+        "reviewTimeoutMs": review_timeout_ms,
+        "escalateTo": escalate_to,
+        "onReviewTimeout": on_review_timeout,
         "metadata": request.read_metadata(metadata),
     }
     submit(request.request_body(description, file, options), idempotency_key, wait=wait, json=json)

@@ -98,6 +98,11 @@ def _parked(data: Members) -> Iterator[str]:
         yield line(data["reason"])
 
 
+def _escalated(data: Members) -> Iterator[str]:
+    if data.get("to"):
+        yield f"from {line(data.get('from') or 'nobody')} to {line(data['to'])}"
+
+
 def _ended(data: Members) -> Iterator[str]:
     if data.get("by"):
         yield f"by {_who(data)}"
@@ -166,8 +171,10 @@ TELLERS: dict[str, Callable[[Members], Iterator[str]]] = {
     "checkpoint": _checkpoint,
     "checkpoint-skipped": _checkpoint,
     "decision": _decision,
+    "escalated": _escalated,
     "cancelled": _ended,
     "rejected": _ended,
+    "expired": _ended,
     "judge": _judge,
     "completed": _completed,
     "failed": _failed,

@@ -213,8 +213,10 @@ def checkpoint_rows(checkpoint: "Checkpoint") -> Iterator[tuple[str, Any]]:
             yield "effective", action_shown(action, is_named=several)
         if checkpoint.decision == "approve" and not checkpoint.effective_actions:
             yield "effective", "none"
+    yield "due", moment(checkpoint.due_at)
     if checkpoint.decision:
-        who = f"{checkpoint.decided_by or 'nobody'} via {checkpoint.decided_via}"
+        via = f" via {checkpoint.decided_via}" if checkpoint.decided_via else ""
+        who = f"{checkpoint.decided_by or 'nobody'}{via}"
         yield "decision", f"{checkpoint.decision} by {who}, {moment(checkpoint.decided_at)}".rstrip(", ")
 
 

@@ -84,6 +84,17 @@ MaxCostOption = Annotated[
 ]
 MaxTokensOption = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Most tokens, in and out.")]
 TimeoutOption = Annotated[int | None, typer.Option("--timeout-ms", min=1, help="Most time of the agent.")]
+ReviewTimeoutOption = Annotated[
+    int | None,
+    typer.Option("--review-timeout-ms", min=60_000, help="Most time of a reviewer, each time he is asked."),
+]
+EscalateOption = Annotated[
+    str | None, typer.Option("--escalate-to", help="E-mail address of who is asked after that time.")
+]
+OnTimeoutOption = Annotated[
+    Literal["expire", "reject"] | None,
+    typer.Option("--on-review-timeout", help="What becomes of it when nobody decides."),
+]
 State = Literal[
     "queued", "running", "awaiting-verification", "completed", "rejected", "failed", "cancelled", "expired"
 ]

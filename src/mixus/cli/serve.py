@@ -103,12 +103,12 @@ class AnnouncedServer(uvicorn.Server):
 
 def announce(service: Service, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     unused = [] if may_spend(service.settings) else provider_keys.unused_keys()
     lines = (
-        f"mixus serves http://{shown}:{port} (model {service.settings.model})",
+        f"mixus serves {address} (model {service.settings.model})",
         *unused,
-        *_first_start_lines(service),
+        *_first_start_lines(service, service.settings.public_url or address),
     )
     print("\n".join(lines), flush=True)
 
@@ -147,7 +147,7 @@ def _server_config(app: FastAPI, trusted_proxies: str | None) -> uvicorn.Config:
     )
 
 
-def _first_start_lines(service: Service) -> list[str]:
+def _first_start_lines(service: Service, base_url: str) -> list[str]:
     with service.database.transaction() as tx:
         token = links.make_for_first_account(tx, utc_now())
     if token is None:
@@ -155,9 +155,9 @@ def _first_start_lines(service: Service) -> list[str]:
     place = f"MIXUS_DATA={service.settings.data.absolute()} "
     beside = "" if service.settings.database_url is None else ", with the same MIXUS_DATABASE_URL"
     return [
-        f"There is no account yet. In another terminal{beside}:",
+        "There is no account yet. Make the first one in a browser, once, within 24 hours:",
+        f"  {links.address(base_url, token)}",
+        f"Or in another terminal{beside}:",
         f"  {place}mixus user create you@example.org --admin",
         f"  {place}mixus keys create --user you@example.org --name first --scope eval:manage",
-        "Or over HTTP, once, within 24 hours: POST /api/links/redeem with e-mail, password and the token",
-        f"  {token}",
     ]

@@ -131,7 +131,7 @@ def password(email: Email) -> None:
 @app.command()
 def link(email: Email) -> None:
     """Make a one-time link token that sets a password; prints the token alone, this once."""
-    with local.data() as (_, database, _):
+    with local.data() as (settings, database, _):
         from mixus.accounts import links
         from mixus.core.clock import shown, utc_now
         from mixus.core.events import Actor
@@ -140,9 +140,10 @@ def link(email: Email) -> None:
             account = _account(tx, email)
             token, made = links.make_for_password(tx, account.id, Actor(None), utc_now())
         print(token)
+        place = links.address(settings.public_url or "http://SERVER", "TOKEN")
         print(
             f"Whoever has it sets the password of {account.email}, once, until {shown(made.expires_at)}, "
-            'with POST /api/links/redeem {"token": …, "password": …}. It is shown only now.',
+            f"at {place}. It is shown only now.",
             file=sys.stderr,
         )
 

@@ -59,6 +59,7 @@ class Checkpoint:
     proposed_actions: tuple[Action, ...] = ()
     effective_actions: tuple[Action, ...] = ()
     requested_at: datetime | None = None
+    due_at: datetime | None = None
     notified_at: datetime | None = None
     first_viewed_at: datetime | None = None
     decided_at: datetime | None = None

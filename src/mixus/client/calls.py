@@ -56,6 +56,9 @@ class TaskFields(TypedDict, total=False):
     max_cost_usd: float | None
     max_tokens: int | None
     timeout_ms: int | None
+    review_timeout_ms: int | None
+    escalate_to: str | None
+    on_review_timeout: Literal["expire", "reject"] | None
     metadata: Mapping[str, Any] | None
 
 

@@ -27,6 +27,9 @@ class ExternalFields(TypedDict, total=False):
     expected_outcome: Mapping[str, Any] | None
     environment: Literal["sandbox", "live"] | None
     timeout_ms: int | None
+    review_timeout_ms: int | None
+    escalate_to: str | None
+    on_review_timeout: Literal["expire", "reject"] | None
     metadata: Mapping[str, Any] | None
 
 

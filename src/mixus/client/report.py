@@ -57,6 +57,7 @@ class HumanTotals:
     hints: int = 0
     by_key: int = 0
     median_response_ms: int | None = None
+    active_review_ms: int | None = None
     waiting_ms: int = 0
     raw: Json = field(default_factory=dict, repr=False)
 

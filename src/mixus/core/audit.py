@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, literal, select, tuple_
+from sqlalchemy import ColumnElement, literal, select, text, tuple_
 
 from mixus.core.clock import from_ms, to_ms
 from mixus.core.database import Row, Transaction
@@ -12,6 +12,16 @@ from mixus.core.events import events
 from mixus.core.pages import Page, cut, place_of
 
 ROWS_AT_ONCE = 1000
+# From one kind to the next along its index: a look for each kind, however many events there are.
+KINDS = text("""
+with recursive found (kind) as (
+  select min(kind) from events
+  union all
+  select (select min(events.kind) from events where events.kind > found.kind) from found
+  where found.kind is not null
+)
+select kind from found where kind is not null
+""")
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,11 @@ def list_events(tx: Transaction, filters: Filters, limit: int, cursor: str | Non
         statement = statement.where(tuple_(events.c.at, events.c.id) < place)
     rows: Sequence[Row] = tx.execute(statement).mappings().all()
     return cut(rows, limit, lambda row: (to_ms(row["at"]), row["id"]))
+
+
+def kinds(tx: Transaction) -> list[str]:
+    """What has happened so far, by name."""
+    return list(tx.execute(KINDS).scalars())
 
 
 def all_events(tx: Transaction, filters: Filters) -> Iterator[Row]:

@@ -1,6 +1,7 @@
 """Every setting of a deployment, read once from the environment or a file and never changed."""
 
 from email.message import EmailMessage
+from enum import StrEnum
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,6 +14,14 @@ from mixus.core.database import sqlite_url
 from mixus.core.hosts import entry_of, parse_hosts
 
 MAIL_SCHEMES = ("smtp", "smtp+starttls", "smtps")
+
+
+class ReviewLinks(StrEnum):
+    """What a link can do without a sign-in."""
+
+    DECIDE = "decide"
+    VIEW = "view"
+    OFF = "off"
 
 
 class Settings(BaseSettings):
@@ -64,7 +73,10 @@ class Settings(BaseSettings):
         default=None, description="OpenTelemetry collector that traces go to, over HTTP."
     )
     public_url: str | None = Field(default=None, description="Address that people and clients reach us at.")
-
+    review_links: ReviewLinks = Field(
+        default=ReviewLinks.DECIDE,
+        description="What the signed link in a review mail lets its reader do; `off` puts none in.",
+    )
     trusted_proxies: str | None = Field(
         default=None, description="Proxies whose X-Forwarded-For is believed: addresses, separated by commas."
     )
@@ -155,6 +167,10 @@ class Settings(BaseSettings):
         if value is not None and not _is_one_sender(value):
             raise ValueError("must be one address, such as mixus@example.org or Mixus <mixus@example.org>")
         return value
+
+    @property
+    def sends_mail(self) -> bool:
+        return None not in (self.smtp_url, self.mail_from, self.public_url)
 
     @property
     def missing_for_mail(self) -> list[str]:

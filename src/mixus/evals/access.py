@@ -1,6 +1,6 @@
 """Who may see, change and decide what. What a caller may not see does not exist for him."""
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, and_, or_, select, true
 
 from mixus.accounts.principal import Principal
 from mixus.core.database import Row, Transaction
@@ -10,9 +10,11 @@ from mixus.evals.tables import executions
 
 
 def is_visible(row: Row, principal: Principal) -> bool:
-    """To its owner, its assigned reviewer and admins."""
+    """To its owner, its assigned reviewer and admins; on the pages also to viewers."""
+    if principal.bound_to is not None:
+        return bool(row["id"] == principal.bound_to and row["assigned_reviewer"] == principal.email)
     return (
-        principal.is_admin
+        principal.sees_all
         or bool(row["user_id"] == principal.user_id)
         or bool(row["assigned_reviewer"] == principal.email)
     )
@@ -20,9 +22,19 @@ def is_visible(row: Row, principal: Principal) -> bool:
 
 def visible_to(principal: Principal) -> ColumnElement[bool]:
     """The same rule for the database."""
-    if principal.is_admin:
+    if principal.bound_to is not None:
+        assigned = executions.c.assigned_reviewer == principal.email
+        return and_(executions.c.id == principal.bound_to, assigned)
+    if principal.sees_all:
         return true()
     return or_(executions.c.user_id == principal.user_id, executions.c.assigned_reviewer == principal.email)
+
+
+def assigned_to(principal: Principal) -> ColumnElement[bool]:
+    """Executions that the caller reviews himself, for the database."""
+    if principal.bound_to is not None:
+        return visible_to(principal)
+    return executions.c.assigned_reviewer == principal.email
 
 
 def missing(execution_id: str) -> NotFound:
@@ -57,16 +69,33 @@ def locked(tx: Transaction, principal: Principal, execution_id: str) -> Row:
 
 def owned(tx: Transaction, principal: Principal, execution_id: str) -> Row:
     row = locked(tx, principal, execution_id)
-    if not principal.is_admin and row["user_id"] != principal.user_id:
-        raise NotTheOwner("You review this execution; only its owner and admins may change it.")
+    require_owner(row, principal)
     return row
 
 
-def reviewed(tx: Transaction, principal: Principal, execution_id: str) -> Row:
-    """The execution, if the caller may decide on it: the maker only when he is its reviewer."""
-    row = locked(tx, principal, execution_id)
+def require_owner(row: Row, principal: Principal) -> None:
+    if not is_owner(row, principal):
+        raise NotTheOwner("You review this execution; only its owner and admins may change it.")
+
+
+def is_owner(row: Row, principal: Principal) -> bool:
+    """Whether he may change it as one; admins may change everybody's. `row` is the execution."""
+    is_his = bool(row["user_id"] == principal.user_id) and principal.bound_to is None
+    return principal.is_admin or is_his
+
+
+def may_decide(row: Row, principal: Principal) -> bool:
+    """The assigned reviewer and admins; the maker only when he is the reviewer. `row` is the execution."""
     if row["assigned_reviewer"] == principal.email:
-        return row
-    if principal.is_admin and row["user_id"] != principal.user_id:
-        return row
-    raise NotTheReviewer(f"The reviewer of this execution is {row['assigned_reviewer']}; you may not decide.")
+        return principal.bound_to in (None, row["id"])
+    return principal.is_admin and bool(row["user_id"] != principal.user_id)
+
+
+def reviewed(tx: Transaction, principal: Principal, execution_id: str) -> Row:
+    """The execution, if the caller may decide on it."""
+    row = locked(tx, principal, execution_id)
+    if not may_decide(row, principal):
+        raise NotTheReviewer(
+            f"The reviewer of this execution is {row['assigned_reviewer']}; you may not decide."
+        )
+    return row

@@ -11,7 +11,7 @@ from mixus.core import dispatch, events
 from mixus.core.clock import shown
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import Invalid
-from mixus.evals import access, effects, external_rules
+from mixus.evals import access, asks, effects, external_rules
 from mixus.evals.errors import (
     AlreadyDecided,
     CheckpointExpired,
@@ -23,6 +23,7 @@ from mixus.evals.errors import (
 from mixus.evals.lifecycle import (
     AFTER_DECISION,
     HINT_LIMIT,
+    TIMED_OUT,
     CheckpointStatus,
     Decision,
     Environment,
@@ -57,6 +58,8 @@ def decide(
     demands the attempt that the decider saw.
     """
     principal.require(Scope.MANAGE)
+    if principal.via is Via.LINK and principal.credential_id != checkpoint_id:
+        raise access.missing_checkpoint(checkpoint_id)
     execution = access.reviewed(tx, principal, execution_id)
     _require_person(principal, execution)
     verdict = external_rules.by_its_rules(execution, verdict)
@@ -73,9 +76,9 @@ def decide(
 
 
 def _require_person(principal: Principal, execution: Row) -> None:
-    if execution["environment"] is Environment.LIVE and principal.via is Via.KEY:
+    if execution["environment"] is Environment.LIVE and principal.via is not Via.SESSION:
         raise LiveNeedsPerson(
-            "This execution is live, and a key decides nothing that is real; sign in to decide."
+            f"This execution is live, and a {principal.via} decides nothing that is real; sign in to decide."
         )
 
 
@@ -170,6 +173,7 @@ def _closed(
         "status": AFTER_DECISION[verdict.action][0],
         "effective_actions": effective if is_approved else [],
         "decision": verdict.action.value,
+        "due_at": None,
         "decided_at": now,
         "decided_by": principal.email,
         "decided_via": principal.via.value,
@@ -185,7 +189,7 @@ def _hinted(principal: Principal, before: Row, verdict: Verdict, now: datetime) 
         "comment": verdict.comment,
         "by": principal.email,
         "via": principal.via.value,
-        "requestedAt": before["requested_at"] and shown(before["requested_at"]),
+        **asks.seen(before),
         "at": shown(now),
     }
     return {
@@ -196,6 +200,8 @@ def _hinted(principal: Principal, before: Row, verdict: Verdict, now: datetime) 
         "proposed_actions": [],
         "digests": {},
         "requested_at": None,
+        "due_at": None,
+        **asks.UNSEEN,
     }
 
 
@@ -211,6 +217,10 @@ def _refusal(before: Row, verdict: Verdict) -> Exception:
             attempt=before["attempt"],
         )
     refusal = REFUSALS[before["status"]]
+    if before["decision"] == TIMED_OUT:
+        at = shown(before["decided_at"])
+        sentence = f"Nobody decided in time: this checkpoint was {before['status']} at {at}."
+        return CheckpointExpired(sentence, decidedAt=at, decision=TIMED_OUT)
     if refusal is AlreadyDecided:
         return AlreadyDecided(
             f"{before['decided_by']} has already decided this checkpoint: {before['decision']}.",

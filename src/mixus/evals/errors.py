@@ -1,6 +1,6 @@
 """What an evaluation refuses, each with its stable code."""
 
-from mixus.core.errors import Conflict, Forbidden
+from mixus.core.errors import Conflict, Forbidden, NotFound
 
 
 class StaleAttempt(Conflict):
@@ -37,6 +37,15 @@ class NotTheReviewer(Forbidden):
 
 class NotTheOwner(Forbidden):
     code = "not-the-owner"
+
+
+class ReviewLinkUnusable(NotFound):
+    """It is unknown, of an earlier reviewer, or its holder's account is disabled: which, nobody is told."""
+
+    code = "review-link-unusable"
+
+    def __init__(self) -> None:
+        super().__init__("This link opens nothing, or no longer; sign in to see what waits for you.")
 
 
 class LiveForbidden(Forbidden):

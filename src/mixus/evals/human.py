@@ -47,6 +47,8 @@ class Human:
     rejected: int = 0
     hints: int = 0
     by_key: int = 0
+    # At the pages, where one measured it.
+    active_review_ms: int | None = None
     # How long each answer took.
     responses_ms: Milliseconds = field(default_factory=milliseconds)
 
@@ -57,11 +59,13 @@ class Human:
         self.rejected += other.rejected
         self.hints += other.hints
         self.by_key += other.by_key
+        self._work(other.active_review_ms)
         self.responses_ms.extend(other.responses_ms)
 
     def count(self, checkpoint: Any) -> None:
         """A row of `asked`."""
         self.requested += checkpoint.requested_at is not None
+        self._work(checkpoint.active_review_ms)
         if checkpoint.decision in DECIDED:
             is_approved = checkpoint.decision == Decision.APPROVE
             self.approved += is_approved
@@ -78,8 +82,13 @@ class Human:
         self.requested += 1
         self.hints += 1
         self.by_key += hint["via"] == BY_KEY
+        self._work(hint.get("activeReviewMs"))
         requested, given = (datetime.fromisoformat(hint[name]) for name in ("requestedAt", "at"))
         self.responses_ms.append(to_ms(given) - to_ms(requested))
+
+    def _work(self, milliseconds: int | None) -> None:
+        if milliseconds is not None:
+            self.active_review_ms = (self.active_review_ms or 0) + milliseconds
 
 
 def asked(chosen: Sequence[ColumnElement[bool]]) -> Select[Any]:
@@ -98,7 +107,8 @@ def asked(chosen: Sequence[ColumnElement[bool]]) -> Select[Any]:
             requested.label("requested_at"),
             (decided - requested).label("response_ms"),
             (effective != proposed).label("is_edited"),
-            *(checkpoints.c.decision, checkpoints.c.decided_via, hints.label("hints")),
+            *(checkpoints.c.decision, checkpoints.c.decided_via, checkpoints.c.active_review_ms),
+            hints.label("hints"),
         )
         .join_from(checkpoints, executions, executions.c.id == checkpoints.c.execution_id)
         .where(

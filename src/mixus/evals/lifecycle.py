@@ -32,6 +32,17 @@ class Decision(StrEnum):
     HINT = "hint"
 
 
+class OnTimeout(StrEnum):
+    """What becomes of a checkpoint that nobody decided in time."""
+
+    EXPIRE = "expire"
+    REJECT = "reject"
+
+
+# What stands for a decision where nobody made one in time.
+TIMED_OUT: Final = "timeout"
+
+
 class TestMode(StrEnum):
     WITH_VERIFICATION = "with-verification"
     WITHOUT_VERIFICATION = "without-verification"
@@ -115,6 +126,11 @@ AFTER_DECISION: Final = {
     Decision.APPROVE: (CheckpointStatus.APPROVED, Status.QUEUED),
     Decision.REJECT: (CheckpointStatus.REJECTED, Status.REJECTED),
     Decision.HINT: (CheckpointStatus.PENDING, Status.QUEUED),
+}
+
+AFTER_TIMEOUT: Final = {
+    OnTimeout.EXPIRE: (CheckpointStatus.EXPIRED, Status.EXPIRED),
+    OnTimeout.REJECT: (CheckpointStatus.REJECTED, Status.REJECTED),
 }
 
 UNDECIDED: Final = frozenset({CheckpointStatus.PENDING, CheckpointStatus.AWAITING})

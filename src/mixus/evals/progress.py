@@ -10,6 +10,8 @@ from sqlalchemy import func, insert, literal, select, update
 from mixus.core import clock, dispatch, events
 from mixus.core.database import Row, Transaction
 from mixus.core.events import Actor
+from mixus.evals import asks
+from mixus.evals.asks import News
 from mixus.evals.lifecycle import CheckpointStatus, Failure, Source, Status
 from mixus.evals.service import checkpoint_row, dispatch_segment
 from mixus.evals.tables import checkpoints, executions, trace
@@ -73,16 +75,17 @@ def plan(tx: Transaction, leg: Leg, entry: Entry, steps: Sequence[Mapping[str, A
 def pause(tx: Transaction, leg: Leg, ask: Pause, now: datetime) -> None:
     """Hand over to the reviewer: the execution waits as rows from here on."""
     entry = Entry("checkpoint", _asked(ask))
-    _write(tx, leg.move([entry], to=Status.AWAITING), now)
-    _raise(tx, leg, ask, CheckpointStatus.AWAITING, now)
-    events.record(tx, "checkpoint.awaiting", ask.checkpoint_id, WORKER, now, executionId=leg.execution_id)
+    row = _write(tx, leg.move([entry], to=Status.AWAITING), now)
+    attempt = _raise(tx, row, ask, CheckpointStatus.AWAITING, now)
+    news = News(row["id"], ask.checkpoint_id, attempt, row["assigned_reviewer"])
+    asks.announce(tx, asks.AWAITING, news, WORKER, now)
 
 
 def pass_by(tx: Transaction, leg: Leg, ask: Pause, now: datetime) -> None:
     """The baseline: record the pause that would have been, and go on."""
     entry = Entry("checkpoint-skipped", _asked(ask))
-    _write(tx, replace(leg.move([entry]), is_seen=True), now)
-    _raise(tx, leg, ask, CheckpointStatus.SKIPPED, now)
+    row = _write(tx, replace(leg.move([entry]), is_seen=True), now)
+    _raise(tx, row, ask, CheckpointStatus.SKIPPED, now)
 
 
 def complete(
@@ -160,22 +163,27 @@ def _asked(ask: Pause) -> dict[str, Any]:
     }
 
 
-def _raise(tx: Transaction, leg: Leg, ask: Pause, status: CheckpointStatus, now: datetime) -> None:
+def _raise(tx: Transaction, execution: Row, ask: Pause, status: CheckpointStatus, now: datetime) -> int:
+    """Show the checkpoint as it is now; the attempt that this is."""
+    is_skipped = status is CheckpointStatus.SKIPPED
     shown = {
         "status": status,
         "requested_at": now,
+        "due_at": None if is_skipped else asks.due_at(execution, now),
+        **asks.UNSEEN,
         "work": ask.work,
         "proposed_actions": list(ask.actions),
         "digests": dict(ask.digests),
-        "effective_actions": list(ask.actions) if status is CheckpointStatus.SKIPPED else [],
+        "effective_actions": list(ask.actions) if is_skipped else [],
     }
     if not ask.is_new:
         asked = {**asdict(ask.spec), "source": ask.source, **shown}
-        tx.execute(update(checkpoints).where(checkpoints.c.id == ask.checkpoint_id).values(**asked))
-        return
+        statement = update(checkpoints).where(checkpoints.c.id == ask.checkpoint_id).values(**asked)
+        return int(tx.execute(statement.returning(checkpoints.c.attempt)).scalar_one())
     row = {**checkpoint_row(ask.spec, ask.source, status), **shown, "id": ask.checkpoint_id}
-    position = _next_position(tx, leg.execution_id)
-    tx.execute(insert(checkpoints).values(**row, execution_id=leg.execution_id, position=position))
+    position = _next_position(tx, execution["id"])
+    tx.execute(insert(checkpoints).values(**row, execution_id=execution["id"], position=position))
+    return int(row["attempt"])
 
 
 def _next_position(tx: Transaction, execution_id: str) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal, or
 from mixus.accounts.principal import Principal, Scope
 from mixus.core.clock import from_ms, to_ms
 from mixus.core.database import Database, Read, Row, Transaction
+from mixus.core.members import member_text
 from mixus.core.pages import Page, cut, place_of
 from mixus.evals import access
 from mixus.evals.lifecycle import CheckpointStatus, Status, TestMode
@@ -20,7 +21,7 @@ UNSHOWN = {"task_description", "script", "tools"}
 # Nor what a waiting client need not be told a hundred times a minute.
 UNPOLLED = UNSHOWN | {
     *("credential_id", "retry_of", "auto_detect", "review_result"),
-    *("max_steps", "max_cost_usd", "max_tokens", "timeout_ms"),
+    *("max_steps", "max_cost_usd", "max_tokens", "timeout_ms", "review_timeout_ms"),
     *("metadata", "seq", "state_format", "worker_id", "leased_at", "parks"),
     *("template", "parameters", "expected_outcome", "passed"),
 }
@@ -48,6 +49,18 @@ PULSES = Read(
         executions.c.id.in_([bindparam(f"id_{place}") for place in range(PULSES_AT_ONCE)])
     )
 )
+# When an execution last came into each state: a look at the end of one index, however many there are.
+MOVES = Read(
+    select(
+        *(
+            select(func.max(executions.c.since))
+            .where(executions.c.status == status)
+            .scalar_subquery()
+            .label(status.name.lower())
+            for status in Status
+        )
+    )
+)
 TRACE = Read(
     select(trace.c.number, trace.c.at, trace.c.kind, trace.c.data)
     .where(trace.c.execution_id == bindparam("execution_id"), trace.c.number > bindparam("after"))
@@ -65,6 +78,9 @@ class Filters:
     text: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
+    model: str | None = None
+    # The name of a member of its metadata, and the text that its value reads as.
+    metadata: tuple[str, str] | None = None
 
 
 def status_rows(database: Database, principal: Principal, execution_id: str) -> Sequence[Row]:
@@ -90,6 +106,11 @@ def pulses(database: Database, execution_ids: Sequence[str]) -> dict[str, Row]:
         places |= {f"id_{place}": execution_id for place, execution_id in enumerate(batch)}
         found |= {row["id"]: row for row in database.rows(PULSES, **places)}
     return found
+
+
+def latest_moves(database: Database) -> tuple[int | None, ...]:
+    """Differs from what it was whenever an execution of anybody has changed its status since."""
+    return tuple(database.rows(MOVES)[0].values())
 
 
 def trace_after(database: Database, execution_id: str, after: int, limit: int) -> Sequence[Row]:
@@ -123,7 +144,7 @@ def awaiting_checkpoints(tx: Transaction, principal: Principal, limit: int, curs
         .join(executions, executions.c.id == checkpoints.c.execution_id)
         .where(
             checkpoints.c.status == CheckpointStatus.AWAITING,
-            executions.c.assigned_reviewer == principal.email,
+            access.assigned_to(principal),
         )
         .order_by(checkpoints.c.requested_at, checkpoints.c.id)
         .limit(limit + 1)
@@ -133,6 +154,21 @@ def awaiting_checkpoints(tx: Transaction, principal: Principal, limit: int, curs
         place = tuple_(literal(from_ms(at), checkpoints.c.requested_at.type), literal(checkpoint_id))
         statement = statement.where(tuple_(checkpoints.c.requested_at, checkpoints.c.id) > place)
     return _page(tx, statement, limit, "requested_at")
+
+
+def count_awaiting(tx: Transaction, principal: Principal, most: int) -> int:
+    """How long the reviewer's own queue is, counted no further than `most`."""
+    found = (
+        select(checkpoints.c.id)
+        .join(executions, executions.c.id == checkpoints.c.execution_id)
+        .where(
+            checkpoints.c.status == CheckpointStatus.AWAITING,
+            access.assigned_to(principal),
+        )
+        .limit(most)
+    )
+    count: int = tx.execute(select(func.count()).select_from(found.subquery())).scalar_one()
+    return count
 
 
 def model_of(tx: Transaction, execution_id: str) -> str:
@@ -160,11 +196,17 @@ def _page(tx: Transaction, statement: Select[Any], limit: int, order: str) -> Pa
 
 
 def conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if filters.status is not None:
-        found.append(executions.c.status == filters.status)
-    if filters.test_mode is not None:
-        found.append(executions.c.test_mode == filters.test_mode)
+    wanted = {
+        executions.c.status: filters.status,
+        executions.c.test_mode: filters.test_mode,
+        executions.c.model: filters.model,
+    }
+    found: list[ColumnElement[bool]] = [
+        column == value for column, value in wanted.items() if value is not None
+    ]
+    if filters.metadata is not None:
+        member, value = filters.metadata
+        found.append(member_text(executions.c.metadata, member) == value)
     if filters.text:
         text = filters.text.lower()
         name = func.lower(executions.c.task_name).contains(text, autoescape=True)

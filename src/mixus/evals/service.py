@@ -13,7 +13,7 @@ from mixus.core import dispatch, events
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import Invalid
 from mixus.core.ids import new_id
-from mixus.evals import access, external_rules, started, workspace
+from mixus.evals import access, asks, external_rules, started, timeouts, workspace
 from mixus.evals.capacity import CAPACITY, Capacity, require_queue, require_waiting_room
 from mixus.evals.errors import ExecutionFinished, ExecutionUnfinished, ExternalExecution, LiveForbidden
 from mixus.evals.lifecycle import (
@@ -49,6 +49,9 @@ TASK_COLUMNS = (
     "max_cost_usd",
     "max_tokens",
     "timeout_ms",
+    "review_timeout_ms",
+    "escalate_to",
+    "on_review_timeout",
     "metadata",
 )
 
@@ -83,6 +86,7 @@ def update(
     row = apply(tx, Move(execution_id, [entry], values=values, is_seen=True), now)
     data = {name: {"before": before[name], "after": value} for name, value in values.items()}
     events.record(tx, "execution.updated", execution_id, principal.actor, now, **data)
+    asks.hand_over(tx, before, row or before, principal.actor, now)
     return row or before
 
 
@@ -117,7 +121,8 @@ def retry(
     require_queue(tx, before["user_id"], capacity)
     columns = {name: before[name] for name in TASK_COLUMNS}
     columns |= {"user_id": before["user_id"], "retry_of": execution_id}
-    columns["plan"] = _planned_beforehand(tx, execution_id)
+    columns |= {"plan": _planned_beforehand(tx, execution_id)}
+    columns |= {"assigned_reviewer": timeouts.first_reviewer(tx, before)}
     row = _start(tx, principal, columns, _manual_checkpoints(tx, execution_id), now)
     workspace.change(tx, row["id"], seeds_of(before))
     return row
@@ -145,9 +150,11 @@ def require_verified(test_mode: TestMode, *, may_go_unverified: bool) -> None:
 
 
 def _task_columns(principal: Principal, task: NewTask) -> dict[str, Any]:
+    reviewer = (task.assigned_reviewer or principal.email).lower()
     return {
         "user_id": principal.user_id,
-        "assigned_reviewer": (task.assigned_reviewer or principal.email).lower(),
+        "assigned_reviewer": reviewer,
+        **timeouts.columns(task, reviewer),
         "task_name": task.name,
         "task_description": task.description,
         "test_mode": task.test_mode,

@@ -18,7 +18,16 @@ from sqlalchemy import (
 
 from mixus.core.columns import Instant, Json, Word
 from mixus.core.database import metadata
-from mixus.evals.lifecycle import Area, CheckpointStatus, Effect, Environment, Source, Status, TestMode
+from mixus.evals.lifecycle import (
+    Area,
+    CheckpointStatus,
+    Effect,
+    Environment,
+    OnTimeout,
+    Source,
+    Status,
+    TestMode,
+)
 
 executions = Table(
     "executions",
@@ -49,6 +58,11 @@ executions = Table(
     Column("max_tokens", BigInteger),
     Column("timeout_ms", BigInteger, nullable=False),
     Column("metadata", Json, nullable=False),
+    # How long a reviewer may take each time he is asked, who is asked after that, and what then.
+    Column("review_timeout_ms", BigInteger),
+    Column("escalate_to", String(254)),
+    Column("on_review_timeout", Word(OnTimeout)),
+    Column("escalated_at", Instant),
     # The state. `seq` counts segments: whoever holds another number may write nothing.
     Column("status", Word(Status), nullable=False),
     Column("seq", Integer, nullable=False),
@@ -82,11 +96,13 @@ executions = Table(
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
     Column("cost_usd", Float),
+    Index("ix_executions_created_at_id", "created_at", "id"),
     Index("ix_executions_user_id_created_at_id", "user_id", "created_at", "id"),
     Index("ix_executions_assigned_reviewer_created_at_id", "assigned_reviewer", "created_at", "id"),
     Index("ix_executions_status_since", "status", "since"),
     Index("ix_executions_user_id_status", "user_id", "status"),
     Index("ix_executions_credential_id", "credential_id"),
+    Index("ix_executions_retry_of", "retry_of"),
 )
 
 checkpoints = Table(
@@ -107,6 +123,12 @@ checkpoints = Table(
     Column("effective_actions", Json, nullable=False),
     Column("digests", Json, nullable=False),
     Column("requested_at", Instant),
+    # Of this ask: when the decision is due, a mail about it was taken, and its page was first opened.
+    Column("due_at", Instant),
+    Column("notified_at", Instant),
+    Column("first_viewed_at", Instant),
+    # Of this ask: how long somebody worked at its page; null where no page measured it.
+    Column("active_review_ms", BigInteger),
     Column("decided_at", Instant),
     Column("decided_by", String(254)),
     Column("decided_via", String(32)),
@@ -115,6 +137,7 @@ checkpoints = Table(
     Column("hints", Json, nullable=False),
     UniqueConstraint("execution_id", "position"),
     Index("ix_checkpoints_status_requested_at", "status", "requested_at"),
+    Index("ix_checkpoints_due_at", "due_at"),
 )
 
 trace = Table(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixus.evals.lifecycle import Area, Decision, Environment, TestMode
+from mixus.evals.lifecycle import Area, Decision, Environment, OnTimeout, TestMode
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class NewTask:
     max_cost_usd: float | None = None
     max_tokens: int | None = None
     timeout_ms: int = 3_600_000
+    review_timeout_ms: int | None = None
+    escalate_to: str | None = None
+    on_review_timeout: OnTimeout | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     environment: Environment = Environment.SANDBOX
     expected_outcome: Mapping[str, Any] | None = None

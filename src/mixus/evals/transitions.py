@@ -135,5 +135,5 @@ def _skip_undecided(tx: Transaction, execution_id: str) -> None:
     tx.execute(
         update(checkpoints)
         .where(checkpoints.c.execution_id == execution_id, checkpoints.c.status.in_(UNDECIDED))
-        .values(status=CheckpointStatus.SKIPPED)
+        .values(status=CheckpointStatus.SKIPPED, due_at=None)
     )

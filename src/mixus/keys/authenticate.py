@@ -24,7 +24,7 @@ from mixus.keys.pepper import Pepper
 from mixus.keys.tables import keys
 
 _HASHES = Read(select(keys.c.lookup_hash))
-_MAKE = "make a new one with `mixus keys create`"
+_MAKE = "make a new one at /integrations/api-keys/new, or with `mixus keys create`"
 _FIND = Read(
     select(
         keys.c.id,

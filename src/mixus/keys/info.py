@@ -1,10 +1,11 @@
 """What may be known of a key: all that people, pages and the audit are told of it."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, literal, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, literal, select, tuple_
 
 from mixus.accounts.principal import Principal, Scope
 from mixus.accounts.tables import accounts
@@ -17,6 +18,7 @@ from mixus.keys.lifecycle import State
 from mixus.keys.tables import key_use, keys
 from mixus.keys.usage import Last
 
+_ID = re.compile(r"key_[0-9A-Za-z]{22}")
 HIDDEN = frozenset({"lookup_hash", "pepper_id"})
 USE = (
     *("accepted", "refused", "last_used_at", "last_used_network", "last_used_agent"),
@@ -78,7 +80,9 @@ def describe(tx: Transaction, key_id: str) -> KeyInfo:
 
 
 def describe_own(tx: Transaction, principal: Principal, key_id: str) -> KeyInfo:
-    """To its owner and admins. For anyone else it does not exist."""
+    """To its owner and admins. For anyone else it does not exist; nor does what cannot be an id."""
+    if _ID.fullmatch(key_id) is None:
+        raise missing()
     key = describe(tx, key_id)
     if not principal.is_admin and key.user_id != principal.user_id:
         raise missing()
@@ -93,9 +97,11 @@ def list_keys(tx: Transaction, user_id: str | None = None) -> list[KeyInfo]:
     return [_info(row) for row in tx.execute(statement)]
 
 
-def page_of_keys(tx: Transaction, user_id: str, limit: int, cursor: str | None) -> Page[KeyInfo]:
-    """Newest first, in every state, of one account."""
-    statement = _described().where(keys.c.user_id == user_id)
+def page_of_keys(
+    tx: Transaction, user_id: str, limit: int, cursor: str | None, *which: ColumnElement[bool]
+) -> Page[KeyInfo]:
+    """Newest first, of one account; in every state, where `which` does not say otherwise."""
+    statement = _described().where(keys.c.user_id == user_id, *which)
     if cursor is not None:
         at, key_id = place_of(cursor)
         place = tuple_(literal(from_ms(at), keys.c.created_at.type), literal(key_id))

@@ -1,11 +1,11 @@
 """What the counts say of a key: by day, by route, which scopes nobody used; and whether they add up."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, case, delete, func, literal, select
+from sqlalchemy import ColumnElement, Select, case, delete, func, literal, select
 
 from mixus.accounts.principal import Scope
 from mixus.core.clock import to_ms
@@ -21,9 +21,9 @@ UNUSED_AFTER: Final = timedelta(days=30)
 STREAM_LIFE: Final = timedelta(seconds=15)
 WRITERS_KEPT: Final = timedelta(days=1)
 FORBIDDEN: Final = 403
-# A use of which only the sum is told.
-_accepted = func.coalesce(func.sum(case((key_usage.c.refusal == "", key_usage.c.count), else_=0)), 0)
-_refused = func.coalesce(func.sum(case((key_usage.c.refusal != "", key_usage.c.count), else_=0)), 0)
+# Uses of which only the sum is told.
+ACCEPTED: Final = func.coalesce(func.sum(case((key_usage.c.refusal == "", key_usage.c.count), else_=0)), 0)
+REFUSED: Final = func.coalesce(func.sum(case((key_usage.c.refusal != "", key_usage.c.count), else_=0)), 0)
 
 
 class Unbalanced(Exception):
@@ -77,22 +77,23 @@ def unused_scopes(tx: Transaction, key: KeyInfo, now: datetime) -> list[Scope]:
 
     `eval:manage` counts as used only where nothing less would have done.
     """
+    since = day_of(to_ms(now - UNUSED_AFTER))
+    statement = select(key_usage.c.scope).where(
+        key_usage.c.key_id == key.id, key_usage.c.day >= since, *needed_its_scope()
+    )
+    return not_among(key, tx.execute(statement.distinct()).scalars().all(), now)
+
+
+def needed_its_scope() -> tuple[ColumnElement[bool], ...]:
+    """Of a use: the request was answered, and would not have been without the scope."""
+    return key_usage.c.refusal == "", key_usage.c.status != FORBIDDEN
+
+
+def not_among(key: KeyInfo, needed: Collection[str | None], now: datetime) -> list[Scope]:
+    """The key's scopes, but those `needed` for 30 days; of a younger key nothing is said."""
     if key.created_at > now - UNUSED_AFTER:
         return []
-    since = day_of(to_ms(now - UNUSED_AFTER))
-    used = set(
-        tx.execute(
-            select(key_usage.c.scope)
-            .where(
-                key_usage.c.key_id == key.id,
-                key_usage.c.day >= since,
-                key_usage.c.refusal == "",
-                key_usage.c.status != FORBIDDEN,
-            )
-            .distinct()
-        ).scalars()
-    )
-    return [scope for scope in key.scopes if scope.value not in used]
+    return [scope for scope in key.scopes if scope.value not in needed]
 
 
 def open_streams(tx: Transaction, key_id: str, now: datetime) -> int:
@@ -149,7 +150,7 @@ def unbalanced_keys(tx: Transaction, key_id: str | None = None) -> list[str]:
     """Keys whose totals are not the sum of their days, of all or of this one; there should be none."""
     mine = [] if key_id is None else [key_usage.c.key_id == key_id]
     sums = (
-        select(key_usage.c.key_id, _accepted.label("accepted"), _refused.label("refused"))
+        select(key_usage.c.key_id, ACCEPTED.label("accepted"), REFUSED.label("refused"))
         .where(*mine)
         .group_by(key_usage.c.key_id)
         .subquery()
@@ -170,7 +171,7 @@ def unbalanced_keys(tx: Transaction, key_id: str | None = None) -> list[str]:
 
 def _by_day(tx: Transaction, key_id: str) -> list[DayUse]:
     statement = (
-        select(key_usage.c.day, _accepted.label("accepted"), _refused.label("refused"))
+        select(key_usage.c.day, ACCEPTED.label("accepted"), REFUSED.label("refused"))
         .where(key_usage.c.key_id == key_id)
         .group_by(key_usage.c.day)
         .order_by(key_usage.c.day)

@@ -39,13 +39,34 @@ from mixus.server.api import (
 )
 from mixus.server.authentication import Door
 from mixus.server.bookkeeper import Bookkeeper
+from mixus.server.changes import Changes
 from mixus.server.edge import Edge
 from mixus.server.flood import Flood
 from mixus.server.openapi import describe_problems
 from mixus.server.services import Services, turns_of
 from mixus.server.watcher import Watcher
+from mixus.server.web import (
+    account,
+    admin,
+    evaluations,
+    execution,
+    integrations,
+    live,
+    manual,
+    new_evaluation,
+    review,
+    review_link,
+    sign_in,
+    static,
+)
+from mixus.server.web import keys as key_pages
 
 WINDOW_SECONDS = 60
+# A fixed address stands before one that takes anything in its place.
+PAGES = (
+    *(static, live, sign_in, account, integrations, key_pages),
+    *(evaluations, new_evaluation, execution, review, review_link, admin, manual),
+)
 DESCRIPTION = """\
 Evaluate AI agents with a human in the loop. Every refusal is problem details (RFC 9457) with a stable `code`.
 Times are RFC 3339 in UTC, durations whole milliseconds. In a request null is the same as left out, but for
@@ -75,6 +96,8 @@ def create_app(settings: Settings, database: Database, pepper: Pepper, catalog: 
         app.include_router(room.router)
     for room in (keys, session, users, audit, health):
         app.include_router(room.router)
+    for pages in PAGES:
+        app.include_router(pages.router)
     return app
 
 
@@ -102,6 +125,7 @@ def services_of(settings: Settings, database: Database, pepper: Pepper, catalog:
         running_per_user=settings.running_per_user,
         capacity=Capacity(settings.queued_per_user, settings.waiting_per_user),
         watcher=Watcher(database),
+        changes=Changes(database),
         turns=turns_of(database),
     )
 

@@ -81,6 +81,11 @@ class Door:
         wanted = lookup_hash_of(self.pepper, authorization)
         return (await read(self.database, self._identify, wanted, network)).principal
 
+    async def visitor(self, scope: AsgiScope) -> Principal:
+        """Who is signed in at a page; a key opens none. Raises SessionMissing or SessionExpired."""
+        token = cookies.session_cookie(scope["headers"], self.public_url)
+        return await self._signed_in(token or "", scope["state"]["network"])
+
     async def _signed_in(self, token: str, network: str | None) -> Principal:
         return await read(self.database, sessions.authenticate, self.database, token, network, utc_now())
 

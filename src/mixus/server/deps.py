@@ -16,7 +16,10 @@ from mixus.core.clock import utc_now
 from mixus.core.database import Transaction
 from mixus.core.errors import Forbidden, NotFound, Unauthorized
 from mixus.evals.access import missing, missing_checkpoint, missing_effect
+from mixus.evals.errors import ReviewLinkUnusable
+from mixus.evals.review_queries import missing_review
 from mixus.keys.tokens import HOW_TO_SEND
+from mixus.server import cookies
 from mixus.server.services import Services
 from mixus.server.wire import NoQuery
 
@@ -120,6 +123,11 @@ async def admin(principal: Annotated[Principal, Depends(person)]) -> Principal:
     if not principal.is_admin:
         raise Forbidden("Only admins may do this; ask one of them.", code="not-an-admin")
     return principal
+
+
+async def own_origin(request: Request) -> None:
+    """Nobody may be signed in by another site, be it as somebody else, nor fill in a form of ours there."""
+    cookies.require_own_origin(request.scope["headers"], services_of(request).settings.public_url)
 
 
 async def transaction(request: Request) -> AsyncIterator[Transaction]:
@@ -232,6 +240,11 @@ known_execution_id = _known(missing)
 ExecutionId = Annotated[str, Path(alias="executionId"), AfterValidator(known_execution_id)]
 CheckpointId = Annotated[str, Path(alias="checkpointId"), AfterValidator(_known(missing_checkpoint))]
 ActionId = Annotated[str, Path(alias="actionId"), AfterValidator(_known(missing_effect))]
+# A checkpoint, or an execution that has one.
+ReviewId = Annotated[str, Path(alias="reviewId"), AfterValidator(_known(missing_review))]
+LinkedCheckpointId = Annotated[
+    str, Path(alias="checkpointId"), AfterValidator(_known(lambda _: ReviewLinkUnusable()))
+]
 
 
 async def served(request: Request) -> Services:

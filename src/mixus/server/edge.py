@@ -6,21 +6,23 @@ from email.utils import format_datetime
 from typing import Final
 
 from fastapi.routing import iter_route_contexts
+from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mixus.accounts.principal import Via
 from mixus.core.clock import from_ms, rfc3339
-from mixus.core.errors import Unavailable
+from mixus.core.errors import MixusError, Unavailable
 from mixus.core.ids import new_id
 from mixus.keys.authenticate import KeyRefused
 from mixus.server import errors
 from mixus.server.authentication import Admitted, Door, RateLimited, network_of
 from mixus.server.bookkeeper import Bookkeeper
 from mixus.server.errors import BodyTooLarge, Internal, MethodNotAllowed, NotJson
+from mixus.server.web import refusals
+from mixus.server.wire import LONGEST_BODY
 
 API: Final = "/api/"
-LONGEST_BODY: Final = 1024 * 1024
 WITH_BODY: Final = frozenset({"POST", "PATCH"})
 NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
 NO_STORE: Final = (b"cache-control", b"no-store")
@@ -105,7 +107,8 @@ class Edge:
         if isinstance(told, Internal | Unavailable):
             _log(request_id, error)
         if not answer.is_started:
-            await errors.problem(told, request_id, self.support)(scope, receive, answer.send)
+            shown = refusals.refusal if refusals.is_for_a_person(scope) else _problem
+            await shown(told, scope, request_id, self.support)(scope, receive, answer.send)
 
 
 class _Answer:
@@ -135,7 +138,8 @@ async def _whole_body(scope: Scope, receive: Receive) -> Receive:
     headers = dict(scope["headers"])
     if not _has_body(headers):
         return receive
-    _require_json(headers.get(b"content-type", b""))
+    if scope["path"].startswith(API):
+        _require_json(headers.get(b"content-type", b""))
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > LONGEST_BODY:
         raise _too_large()
@@ -145,6 +149,10 @@ async def _whole_body(scope: Scope, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return replay
+
+
+def _problem(error: MixusError, _scope: Scope, request_id: str, support: str | None) -> Response:
+    return errors.problem(error, request_id, support)
 
 
 def _has_body(headers: dict[bytes, bytes]) -> bool:

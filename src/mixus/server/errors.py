@@ -94,7 +94,7 @@ def problem(error: MixusError, request_id: str, support: str | None = None) -> R
     }
     # A sentence may name what was sent, and what was sent may be a key in a wrong place.
     content = tokens.without_keys(orjson.dumps(document).decode())
-    return Response(content, status, _headers(error, status), MEDIA_TYPE)
+    return Response(content, status, headers(error, status), MEDIA_TYPE)
 
 
 def understood(error: Exception) -> MixusError:
@@ -115,7 +115,7 @@ def method_not_allowed(allow: Sequence[str]) -> MethodNotAllowed:
     return MethodNotAllowed(f"This address takes {' and '.join(allow)} only.", allow=allow)
 
 
-def _headers(error: MixusError, status: HTTPStatus) -> dict[str, str]:
+def headers(error: MixusError, status: HTTPStatus) -> dict[str, str]:
     if status is HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": _challenge(error)}
     if status is HTTPStatus.FORBIDDEN and "scope" in error.members:
@@ -152,16 +152,21 @@ def _invalid(error: RequestValidationError) -> MixusError:
     if found and found[0]["type"] == "json_invalid":
         position = found[0]["loc"][-1]
         return InvalidJson(f"The body is not JSON: {found[0]['ctx']['error']} at character {position}.")
-    members = [{"field": _field(item["loc"]), "message": _message(item)} for item in found[:MOST_ERRORS]]
+    return invalid([(item["loc"][1:] or item["loc"], item) for item in found])
+
+
+def invalid(found: Sequence[tuple[tuple[int | str, ...], Any]]) -> Invalid:
+    """What a model found wrong, each with its place in what was sent."""
+    members = [{"field": _field(place), "message": _message(item)} for place, item in found[:MOST_ERRORS]]
     first = members[0]
-    invalid = Invalid(f"{first['field']}: {first['message']}", field=first["field"])
-    invalid.members["errors"] = members
-    return invalid
+    refused = Invalid(f"{first['field']}: {first['message']}", field=first["field"])
+    refused.members["errors"] = members
+    return refused
 
 
 def _field(place: tuple[int | str, ...]) -> str:
     """`checkpoints.3.stage`: where in the request, in its own names, short and printable."""
-    path = ".".join(str(step) for step in place[1:]) or str(place[0])
+    path = ".".join(str(step) for step in place)
     return "".join(character for character in path[:200] if character.isprintable())
 
 

@@ -33,6 +33,18 @@ class Receipt:
     are_cancelled: bool
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What would meet the end of a key: streams that are open with it, and what it started and runs yet."""
+
+    open_streams: int
+    executions: Sequence[Row]
+
+
+def outlook(tx: Transaction, key_id: str, now: datetime) -> Outlook:
+    return Outlook(report.open_streams(tx, key_id, now), started.unfinished(tx, key_id))
+
+
 def revoke(
     tx: Transaction, wanted: Revocation, actor: Actor, now: datetime, last: Last | None = None
 ) -> Receipt:

@@ -13,6 +13,7 @@ from mixus.keys.pepper import Pepper
 from mixus.keys.service import Rules
 from mixus.server.authentication import Door
 from mixus.server.bookkeeper import Bookkeeper
+from mixus.server.changes import Changes
 from mixus.server.watcher import Watcher
 
 # SQLite has one writer at a time; on Postgres half of the pool is left to reads and the engine.
@@ -38,6 +39,7 @@ class Services:
     capacity: Capacity
     running_per_user: int
     watcher: Watcher
+    changes: Changes
     turns: CapacityLimiter
 
 

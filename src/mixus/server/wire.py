@@ -22,6 +22,7 @@ from mixus.core.errors import Invalid
 
 LARGEST_INTEGER: Final = 2**53
 DEEPEST: Final = 32
+LONGEST_BODY: Final = 1024 * 1024
 LONGEST_PATH: Final = 200
 _DIGITS: Final = re.compile(r"[0-9]{1,15}")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)

@@ -1,7 +1,11 @@
 """Mails that follow from events: planned once, claimed by one process, sent, and noted."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.message import EmailMessage
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Select, and_, exists, select
@@ -14,7 +18,7 @@ from mixus.core.events import events
 from mixus.keys.info import describe
 from mixus.keys.lifecycle import State
 from mixus.keys.tables import keys
-from mixus.worker.mails import KeyNews, Kind, compose
+from mixus.worker.mails import KeyNews, Kind, Letterhead, compose
 from mixus.worker.postman import OF_THE_SERVER, Postman
 
 logger = logging.getLogger(__name__)
@@ -41,33 +45,60 @@ def plan_mails(database: Database, now: datetime) -> bool:
 
 
 def deliver_mail(database: Database, postman: Postman, now: datetime) -> bool:
+    """Send one about a key that is due; whether the next may be tried."""
+    return deliver(database, postman, Channel.MAIL, _letter, now)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """`compose` writes it, after the claim stands: what cannot be written is given up like what is refused.
+
+    `note_taken` is what to write down once the server took it.
+    """
+
+    compose: Callable[[], EmailMessage]
+    note_taken: Callable[[Transaction], None] = lambda _tx: None
+
+
+# None where there is nothing left to tell.
+Writer = Callable[[Transaction, Delivery, Letterhead, datetime], Letter | None]
+
+
+def deliver(database: Database, postman: Postman, channel: Channel, write: Writer, now: datetime) -> bool:
     """Send one that is due; whether the next may be tried.
 
     The claim stands before anything is sent, so that no two processes send the same. A process that dies
     between sending and noting leaves a mail that is sent again, under the same Message-ID.
     """
     with database.transaction() as tx:
-        delivery = claim(tx, Channel.MAIL, now)
-        news = None if delivery is None else _news(tx, delivery.event_id, now)
-        if delivery is not None and news is None:
+        delivery = claim(tx, channel, now)
+        letter = None if delivery is None else write(tx, delivery, postman.head, now)
+        if delivery is not None and letter is None:
             drop(tx, delivery, OBSOLETE)
-    if delivery is None or news is None:
+    if delivery is None or letter is None:
         return delivery is not None
-    return _send(database, postman, delivery, news, now)
+    return _send(database, postman, delivery, letter, now)
 
 
-def _send(database: Database, postman: Postman, delivery: Delivery, news: KeyNews, now: datetime) -> bool:
-    message = compose(news, delivery.recipient, delivery.id, postman.head, now)
-    refusal = postman.send(message, delivery.recipient)
+def _send(database: Database, postman: Postman, delivery: Delivery, letter: Letter, now: datetime) -> bool:
+    refusal = postman.send(letter.compose(), delivery.recipient)
     with database.transaction() as tx:
         if refusal is None:
             arrived(tx, delivery, now)
+            letter.note_taken(tx)
         else:
             failed(tx, delivery, str(refusal), now)
     if refusal is None:
         return True
     logger.warning("mail %s was not sent at attempt %s: %s", delivery.id, delivery.attempts, refusal)
     return refusal.reason not in OF_THE_SERVER
+
+
+def _letter(tx: Transaction, delivery: Delivery, head: Letterhead, now: datetime) -> Letter | None:
+    news = _news(tx, delivery.event_ids[0], now)
+    if news is None:
+        return None
+    return Letter(partial(compose, news, delivery.recipient, delivery.id, head, now))
 
 
 def _unplanned(now: datetime) -> Select[Any]:

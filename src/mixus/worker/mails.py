@@ -1,12 +1,14 @@
 """What a mail says: plain text in short lines, that names a key and never holds one."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
 from enum import StrEnum
 from typing import Final
 
+from mixus.core.settings import ReviewLinks
 from mixus.keys import notices
 from mixus.keys.info import KeyInfo
 
@@ -35,6 +37,9 @@ class Letterhead:
     sender: str
     domain: str
     public_url: str
+    # What the link in a review mail may do, and what it is signed with.
+    links: ReviewLinks = ReviewLinks.OFF
+    secret: bytes = field(default=b"", repr=False)
 
 
 HEADLINES: Final = {
@@ -55,26 +60,26 @@ MEANINGS: Final = {
 
 ADVICE: Final = {
     Kind.EXPIRING: (
-        "To go on without a break, rotate it on the server:\n\n"
+        "To go on without a break, rotate it at\n\n"
+        "  {address}/{key_id}/rotate\n\n"
+        "or on the server, with\n\n"
         "  mixus keys rotate {key_id} --overlap 24h\n\n"
-        "or, when you are signed in, with\n\n"
-        "  POST {address}/{key_id}/rotate\n\n"
         "Old and new key both work for 24 hours, so that there is time\n"
         "to put the new one in its place. If nothing needs this key\n"
         "any more, there is nothing to do."
     ),
     Kind.EXPIRED: (
         "If something still needs it, make a new key, on the server with\n"
-        "`mixus keys create` or, when you are signed in, with\n\n"
-        "  POST {address}\n\n"
+        "`mixus keys create` or at\n\n"
+        "  {address}/new\n\n"
         "If nothing does, there is nothing to do."
     ),
     Kind.LEAK_REPORTED: (
         "What to do now:\n\n"
-        "1. Look how it was used, and whether that was you: on the\n"
-        "   server, or when you are signed in, with\n\n"
-        "     mixus keys usage {key_id}\n"
-        "     GET {address}/{key_id}/usage\n\n"
+        "1. Look how it was used, and whether that was you, at\n\n"
+        "     {address}/{key_id}\n\n"
+        "   or on the server, with\n\n"
+        "     mixus keys usage {key_id}\n\n"
         "2. Make a new key and put it where the old one was.\n"
         "3. Find out how the old one came to light, so that the new\n"
         "   one does not go the same way."
@@ -83,27 +88,39 @@ ADVICE: Final = {
 
 
 def compose(news: KeyNews, recipient: str, delivery_id: str, head: Letterhead, now: datetime) -> EmailMessage:
-    """A mail that is sent again has the same Message-ID, so that its receivers can drop the second."""
     key = news.key
     words = {
-        "name": _in_one_line(key.name),
+        "name": in_one_line(key.name),
         "when": "" if key.expires_at is None else _until(key.expires_at, now),
         "key_id": key.id,
-        "address": f"{head.public_url}/api/keys",
+        "address": f"{head.public_url}/integrations/api-keys",
     }
-    message = EmailMessage()
-    message["From"] = head.sender
-    message["To"] = recipient
-    message["Subject"] = HEADLINES[news.kind].format(**words)
-    message["Date"] = format_datetime(now)
-    message["Message-ID"] = f"<{delivery_id}@{head.domain}>"
-    # RFC 3834: keeps absence notices and other programs from answering.
-    message["Auto-Submitted"] = "auto-generated"
     parts = (
         MEANINGS[news.kind].format(**words),
         _facts(news.kind, news.at, key),
         ADVICE[news.kind].format(**words),
     )
+    envelope = Envelope(recipient, delivery_id, now)
+    return written(head, envelope, HEADLINES[news.kind].format(**words), parts)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    recipient: str
+    delivery_id: str
+    at: datetime
+
+
+def written(head: Letterhead, envelope: Envelope, subject: str, parts: Sequence[str]) -> EmailMessage:
+    """A mail that is sent again has the same Message-ID, so that its receivers can drop the second."""
+    message = EmailMessage()
+    message["From"] = head.sender
+    message["To"] = envelope.recipient
+    message["Subject"] = subject
+    message["Date"] = format_datetime(envelope.at)
+    message["Message-ID"] = f"<{envelope.delivery_id}@{head.domain}>"
+    # RFC 3834: keeps absence notices and other programs from answering.
+    message["Auto-Submitted"] = "auto-generated"
     text = "\n\n".join(("Hello,", *parts, f"-- \nmixus at {head.public_url}\n"))
     message.set_content(text, cte="quoted-printable")
     return message
@@ -111,18 +128,18 @@ def compose(news: KeyNews, recipient: str, delivery_id: str, head: Letterhead, n
 
 def _facts(kind: Kind, at: datetime, key: KeyInfo) -> str:
     facts = {
-        "name": _in_one_line(key.name),
+        "name": in_one_line(key.name),
         "key": key.masked,
         "id": key.id,
         "scopes": ", ".join(key.scopes),
-        "reported": _spelled(at) if kind is Kind.LEAK_REPORTED else None,
-        "expired" if kind is Kind.EXPIRED else "expires": _spelled(key.expires_at),
-        "last used": _spelled(key.last_used_at),
+        "reported": spelled(at) if kind is Kind.LEAK_REPORTED else None,
+        "expired" if kind is Kind.EXPIRED else "expires": spelled(key.expires_at),
+        "last used": spelled(key.last_used_at),
     }
     return "\n".join(f"  {label:<11}{fact}" for label, fact in facts.items() if fact is not None)
 
 
-def _in_one_line(name: str) -> str:
+def in_one_line(name: str) -> str:
     """A name that cannot end a header, wherever it came from.
 
     An encoded word (RFC 2047) would be decoded when it is set as a header: the line break in one stood bare
@@ -132,7 +149,7 @@ def _in_one_line(name: str) -> str:
     return visible.replace("=?", "= ?")
 
 
-def _spelled(moment: datetime | None) -> str | None:
+def spelled(moment: datetime | None) -> str | None:
     return None if moment is None else f"{moment:%A}, {moment.day} {moment:%B %Y, %H:%M} UTC"
 
 

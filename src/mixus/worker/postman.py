@@ -32,11 +32,15 @@ class Postman:
             return Refusal(Reason.UNREACHABLE)
 
 
-def employ(settings: Settings) -> Postman | None:
-    """None where mail is not set up; where it is in part, the log says once what is missing."""
+def employ(settings: Settings, secret: bytes = b"") -> Postman | None:
+    """None where mail is not set up; where it is in part, the log says once what is missing.
+
+    `secret` signs the links in review mails.
+    """
     server = smtp.server_of(settings)
     if server is None or settings.public_url is None:
         if settings.missing_for_mail:
             logger.warning("no mail leaves: %s not set", " and ".join(settings.missing_for_mail))
         return None
-    return Postman(server, Letterhead(server.sender, server.domain, settings.public_url))
+    place = server.sender, server.domain, settings.public_url
+    return Postman(server, Letterhead(*place, settings.review_links, secret))

@@ -11,13 +11,15 @@ from mixus.accounts import attempts, links, sessions
 from mixus.core import clock, limits
 from mixus.core.database import Database
 from mixus.core.settings import Settings
+from mixus.evals import timeouts
 from mixus.keys import notices, report
-from mixus.worker import deliveries, postman
+from mixus.worker import deliveries, postman, review_deliveries
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 30.0
 FIRST_SECONDS = 1.0
+BATCH = 100
 
 # Does one small piece of work in transactions of its own; whether there may be more.
 Job = Callable[[datetime], bool]
@@ -40,22 +42,36 @@ class Schedule:
                 logger.exception("%s failed; trying again", name)
 
 
-def schedule(database: Database, settings: Settings) -> Schedule:
+def schedule(database: Database, settings: Settings, review_secret: bytes = b"") -> Schedule:
+    """`review_secret` signs the links in review mails."""
     jobs: dict[str, Job] = {
         "notices of keys": partial(give_notices, database),
         "roll-up of usage": partial(roll_up, database),
         "forgetting": partial(forget, database),
+        "overdue reviews": partial(settle_overdue, database),
     }
-    post = postman.employ(settings)
+    post = postman.employ(settings, review_secret)
     if post is not None:
         jobs["planning of mails"] = partial(deliveries.plan_mails, database)
         jobs["delivery of mails"] = partial(deliveries.deliver_mail, database, post)
+        jobs["planning of review mails"] = partial(review_deliveries.plan_review_mails, database)
+        jobs["delivery of review mails"] = partial(review_deliveries.deliver_review_mail, database, post)
     return Schedule(jobs)
 
 
 def give_notices(database: Database, now: datetime) -> bool:
     with database.transaction() as tx:
         return notices.give_due(tx, now) > 0
+
+
+def settle_overdue(database: Database, now: datetime) -> bool:
+    """One transaction for each checkpoint, so that a decision waits for one of them at most."""
+    with database.snapshot() as tx:
+        found = timeouts.overdue(tx, now, BATCH)
+    for row in found:
+        with database.transaction() as tx:
+            timeouts.settle(tx, row["execution_id"], row["id"], now)
+    return len(found) == BATCH
 
 
 def roll_up(database: Database, now: datetime) -> bool:

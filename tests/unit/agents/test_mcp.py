@@ -410,7 +410,7 @@ def test_a_server_that_is_away_at_the_start_is_taken_in_when_it_comes(
     entry = {"url": host.url, "headers": {"Authorization": "${TOKEN}"}}
     path = file_of(tmp_path, {"crm": entry})
     with mcp_servers(path, {"TOKEN": SECRET}, refresh_seconds=0.05) as servers:
-        box = Toolbox(BUILT_IN, servers, lambda: servers.silent)
+        box = Toolbox(BUILT_IN, servers)
         assert list(box) == list(BUILT_IN)
         assert warnings(box) == ["The MCP server crm does not answer."]
         assert "the MCP server crm does not answer" in caplog.text
@@ -460,7 +460,7 @@ def test_all_ends_though_nobody_answers(tmp_path: Path) -> None:
         }
         before = set(children())
         with mcp_servers(file_of(tmp_path, entries), {}) as servers:
-            assert servers.silent == ["crm", "desk", "flood"]
+            assert [state.name for state in servers.states() if not state.answers] == ["crm", "desk", "flood"]
             assert set(children()) - before
         assert set(children()) - before == set()
     assert not any(thread.name == "mixus-mcp" for thread in threading.enumerate())

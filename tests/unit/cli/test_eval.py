@@ -131,6 +131,8 @@ def test_create_sends_what_the_options_say(
             "--idempotency-key",
             "build-7",
         ),
+        *("--review-timeout-ms", "60000", "--escalate-to", "eve@example.org"),
+        *("--on-review-timeout", "reject"),
     )
     assert result.exit_code == 4
     assert "exe_1 (rehearsal)" in result.stdout
@@ -155,6 +157,9 @@ def test_create_sends_what_the_options_say(
         "maxCostUsd": 0.5,
         "maxTokens": 900,
         "timeoutMs": 1000,
+        "reviewTimeoutMs": 60_000,
+        "escalateTo": "eve@example.org",
+        "onReviewTimeout": "reject",
         "metadata": {"build": "7=8"},
     }
 

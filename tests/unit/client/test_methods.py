@@ -88,6 +88,9 @@ def test_a_task_is_written_as_the_wire_wants_it(
             max_cost_usd=0.5,
             max_tokens=9000,
             timeout_ms=1000,
+            review_timeout_ms=60_000,
+            escalate_to="eve@example.org",
+            on_review_timeout="expire",
             metadata={"build_number": 7, "none": None},
         )
     )
@@ -104,6 +107,9 @@ def test_a_task_is_written_as_the_wire_wants_it(
         "maxCostUsd": 0.5,
         "maxTokens": 9000,
         "timeoutMs": 1000,
+        "reviewTimeoutMs": 60_000,
+        "escalateTo": "eve@example.org",
+        "onReviewTimeout": "expire",
         "metadata": {"build_number": 7, "none": None},
     }
 

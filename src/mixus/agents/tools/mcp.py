@@ -19,6 +19,7 @@ from mixus.agents.tools.mcp_session import CONNECT_SECONDS, STOP_SECONDS, Broken
 from mixus.agents.tools.mcp_settings import Local, Remote, Server, read_servers
 from mixus.agents.tools.mcp_stdio import MOST_BYTES
 from mixus.agents.tools.registry import AnyArguments, Tool, ToolFailed
+from mixus.agents.tools.servers import Servers, ServerState
 from mixus.evals.lifecycle import Effect
 
 START_SECONDS: Final = 5.0
@@ -27,6 +28,8 @@ LISTING_SECONDS: Final = 10.0
 # A child may have to be downloaded before it starts.
 CHILD_SECONDS: Final = 60.0
 MOST_PAGES: Final = 20
+# Somebody waits for the answer. Over HTTP it has come by then, or does not come.
+LOOK_SECONDS: Final = CONNECT_SECONDS + LISTING_SECONDS + 1.0
 
 # With these a server says that it did not even begin.
 REFUSALS: Final = (mcp_types.INVALID_PARAMS, mcp_types.METHOD_NOT_FOUND, mcp_types.HEADER_MISMATCH)
@@ -58,10 +61,13 @@ class ServerWatch:
     async def look_after(self) -> None:
         """List its tools again and again: so it is seen to be away, to be back and to have changed."""
         while True:
-            if not self._is_busy:
-                await self._look()
+            await self.look()
             self.was_asked.set()
             await asyncio.sleep(self._refresh_seconds)
+
+    async def look(self) -> None:
+        if not self._is_busy:
+            await self._look()
 
     async def close(self) -> None:
         await self._route.close()
@@ -169,7 +175,7 @@ async def _tools(session: ClientSession) -> list[mcp_types.Tool]:
     return tools
 
 
-class McpServers(Mapping[str, Tool]):
+class McpServers(Servers):
     """The tools of all servers, as they are now; owns the sessions until `stop`.
 
     An absent tool of a known server is not listed, and can be looked up: see ServerWatch.absent.
@@ -212,10 +218,19 @@ class McpServers(Mapping[str, Tool]):
     def __len__(self) -> int:
         return sum(len(station.tools) for station in self._stations.values())
 
-    @property
-    def silent(self) -> list[str]:
-        """The servers that do not answer."""
-        return [name for name, station in self._stations.items() if not station.answers]
+    def states(self) -> list[ServerState]:
+        return [
+            ServerState(name, station.answers, len(station.tools)) for name, station in self._stations.items()
+        ]
+
+    def ask_again(self, name: str) -> bool:
+        asking = self._loop.begin(self._stations[name].look())
+        try:
+            asking.result(LOOK_SECONDS)
+        except TimeoutError:
+            # It goes on: a child may take a minute to start.
+            return False
+        return True
 
 
 @contextmanager

@@ -8,13 +8,12 @@ import orjson
 from fastapi import APIRouter, Request
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from mixus.accounts.service import find_by_email
 from mixus.agents.templates import catalogue
 from mixus.core.clock import shown
 from mixus.core.database import Row
 from mixus.core.errors import Invalid
-from mixus.evals import service
-from mixus.evals.lifecycle import REHEARSAL, Environment, TestMode
+from mixus.evals import reach, service, timeouts
+from mixus.evals.lifecycle import REHEARSAL, Environment, OnTimeout, TestMode
 from mixus.evals.scoring import Kind, Match
 from mixus.evals.tasks import NewCheckpoint, NewTask
 from mixus.server.answers import Document, Json
@@ -31,6 +30,15 @@ router = APIRouter(tags=["executions"])
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")]
 Description = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
+
+ReviewTimeout = Annotated[
+    int,
+    Field(
+        ge=timeouts.SHORTEST_MS,
+        le=timeouts.LONGEST_MS,
+        description="How long a reviewer may take, each time he is asked.",
+    ),
+]
 
 
 def _small(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -101,6 +109,9 @@ class CreateTask(Body):
     max_cost_usd: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     timeout_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] | None = None
+    review_timeout_ms: ReviewTimeout | None = None
+    escalate_to: Email | None = None
+    on_review_timeout: Annotated[OnTimeout, Field(strict=False)] | None = None
     metadata: Metadata | None = None
 
     @field_validator("script")
@@ -139,6 +150,9 @@ class CreateTask(Body):
             "max_cost_usd": self.max_cost_usd,
             "max_tokens": self.max_tokens,
             "timeout_ms": self.timeout_ms,
+            "review_timeout_ms": self.review_timeout_ms,
+            "escalate_to": self.escalate_to,
+            "on_review_timeout": self.on_review_timeout,
             "metadata": self.metadata,
         }
         begun = self._begun(self.model or default_model, offered)
@@ -186,10 +200,11 @@ def created(call: Call, row: Row) -> Document:
         "executionId": row["id"],
         "status": row["status"],
         "statusUrl": f"{base_url(call.request)}/api/eval/status/{row['id']}",
+        "reviewUrl": f"{base_url(call.request)}/review/{row['id']}",
         "createdAt": shown(row["created_at"]),
         "model": row["model"],
         "rehearsal": row["model"] == REHEARSAL,
-        "warnings": _warnings(call, row["assigned_reviewer"]),
+        "warnings": _warnings(call, row),
     }
 
 
@@ -198,8 +213,6 @@ def base_url(request: Request) -> str:
     return services_of(request).settings.public_url or str(request.base_url).rstrip("/")
 
 
-def _warnings(call: Call, reviewer: str) -> list[Document]:
-    if find_by_email(call.tx, reviewer) is not None:
-        return []
-    message = f"{reviewer} has no account here and cannot be asked; make one, or assign another reviewer."
-    return [{"code": "reviewer-unreachable", "message": message}]
+def _warnings(call: Call, row: Row) -> list[Document]:
+    unreached = reach.unreached(call.tx, call.services.settings, row)
+    return [{"code": "reviewer-unreachable", "message": message} for message in unreached]

@@ -12,6 +12,7 @@ import orjson
 
 from mixus.core.clock import rfc3339, to_ms
 from mixus.core.database import Row
+from mixus.evals import human
 from mixus.evals.human import spread
 from mixus.evals.lifecycle import REHEARSAL, CheckpointStatus, Decision, Status, TestMode
 from mixus.evals.queries import CHECKPOINT_PREFIX
@@ -39,7 +40,7 @@ def status_document(rows: Sequence[Row], now_ms: int) -> Document:
     row = rows[0]
     checkpoints = [_own_columns(each) for each in rows] if row["checkpoint_id"] is not None else []
     # In the baseline nobody is asked: its checkpoints record where somebody would have been.
-    human = human_verification(checkpoints if row["test_mode"] == TestMode.WITH_VERIFICATION else [])
+    said = human_verification(checkpoints if row["test_mode"] == TestMode.WITH_VERIFICATION else [])
     return {
         "success": True,
         "executionId": row["id"],
@@ -63,9 +64,9 @@ def status_document(rows: Sequence[Row], now_ms: int) -> Document:
         "score": row["score"] and orjson.Fragment(row["score"]),
         "error": _error(row),
         "rehearsal": row["model"] == REHEARSAL,
-        "notice": _notice(row, human["requested"]),
+        "notice": notice(row, said["requested"]),
         "metrics": metrics(row, now_ms),
-        "humanVerification": human,
+        "humanVerification": said,
     }
 
 
@@ -103,8 +104,9 @@ def checkpoint(row: Row) -> Document:
         "proposedActions": orjson.Fragment(row["proposed_actions"]),
         "effectiveActions": orjson.Fragment(row["effective_actions"]),
         "requestedAt": _moment(row["requested_at"]),
-        "notifiedAt": None,
-        "firstViewedAt": None,
+        "dueAt": _moment(row["due_at"]),
+        "notifiedAt": _moment(row["notified_at"]),
+        "firstViewedAt": _moment(row["first_viewed_at"]),
         "decidedAt": _moment(row["decided_at"]),
         "decidedBy": row["decided_by"],
         "decidedVia": row["decided_via"],
@@ -147,10 +149,13 @@ def human_verification(checkpoints: Iterable[Row]) -> Document:
     said: list[str] = []
     vias: list[str] = []
     waits: list[int] = []
+    worked: list[int | None] = []
     asked = edited = 0
     for row in checkpoints:
         asked += row["requested_at"] is not None
-        if row["decision"] is not None:
+        worked.append(row["active_review_ms"])
+        # Not what the clock decided, because nobody did.
+        if row["decision"] in human.DECIDED:
             said.append(row["decision"])
             edited += _is_edited(row)
             vias.append(row["decided_via"])
@@ -160,6 +165,7 @@ def human_verification(checkpoints: Iterable[Row]) -> Document:
             said += [Decision.HINT] * len(hints)
             vias += [hint["via"] for hint in hints]
             waits += [_ms(hint["at"]) - _ms(hint["requestedAt"]) for hint in hints]
+            worked += [hint.get("activeReviewMs") for hint in hints]
     return {
         "requested": asked + said.count(Decision.HINT),
         "approved": said.count(Decision.APPROVE),
@@ -168,8 +174,14 @@ def human_verification(checkpoints: Iterable[Row]) -> Document:
         "hints": said.count(Decision.HINT),
         "byKey": vias.count("key"),
         "medianResponseMs": spread(waits).median,
-        "activeReviewMs": None,
+        "activeReviewMs": _sum(worked),
     }
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """Of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _is_edited(row: Row) -> bool:
@@ -209,6 +221,6 @@ def _error(row: Row) -> Document | None:
     return {"code": row["error_code"], "message": row["error_message"]}
 
 
-def _notice(row: Row, requested: int) -> str | None:
+def notice(row: Row, requested: int) -> str | None:
     is_unasked = row["status"] == Status.COMPLETED and row["test_mode"] == TestMode.WITH_VERIFICATION
     return NOTHING_ASKED if is_unasked and requested == 0 else None

@@ -42,7 +42,10 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "checkpointsDecided": ("progress", "checkpointsDecided"),
     **{
         name: ("humanVerification", name)
-        for name in ("requested", "approved", "edited", "rejected", "hints", "byKey", "medianResponseMs")
+        for name in (
+            *("requested", "approved", "edited", "rejected", "hints", "byKey"),
+            *("medianResponseMs", "activeReviewMs"),
+        )
     },
 }
 

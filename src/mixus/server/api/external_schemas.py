@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstra
 from mixus.evals.external import Step
 from mixus.evals.external_effects import EffectState, Outcome
 from mixus.evals.external_rules import MOST_BYTES, external_model
-from mixus.evals.lifecycle import Effect, Environment, Status, TestMode
+from mixus.evals.lifecycle import Effect, Environment, OnTimeout, Status, TestMode
 from mixus.evals.tasks import NewCheckpoint, NewTask
 from mixus.server.api.create import (
     CheckpointFields,
@@ -16,6 +16,7 @@ from mixus.server.api.create import (
     ExpectedOutcome,
     Metadata,
     Name,
+    ReviewTimeout,
     first_line,
 )
 from mixus.server.api.schemas import Answered, Created, Succeeded
@@ -53,6 +54,9 @@ class NewExternal(Body):
     expected_outcome: ExpectedOutcome | None = None
     environment: Annotated[Environment, Field(strict=False)] | None = None
     timeout_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] | None = None
+    review_timeout_ms: ReviewTimeout | None = None
+    escalate_to: Email | None = None
+    on_review_timeout: Annotated[OnTimeout, Field(strict=False)] | None = None
     metadata: Metadata | None = None
 
     def task(self) -> NewTask:
@@ -66,6 +70,9 @@ class NewExternal(Body):
             and self.expected_outcome.model_dump(mode="json", exclude_none=True),
             "environment": self.environment,
             "timeout_ms": self.timeout_ms,
+            "review_timeout_ms": self.review_timeout_ms,
+            "escalate_to": self.escalate_to,
+            "on_review_timeout": self.on_review_timeout,
             "metadata": self.metadata,
         }
         return NewTask(

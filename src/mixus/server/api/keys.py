@@ -1,8 +1,6 @@
 """Keys: the routes of their owner, who is signed in, and the two that a key or its finder may use."""
 
-import re
-from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi import Query as QueryOf
@@ -11,9 +9,9 @@ from mixus.core.clock import shown
 from mixus.core.pages import Page
 from mixus.evals import capacity
 from mixus.evals.lifecycle import Status
-from mixus.keys import info, leaks, report, rotation, service
+from mixus.keys import info, leaks, report, service
 from mixus.keys.info import shown_or_none
-from mixus.server import receipt
+from mixus.server import receipt, rotating
 from mixus.server.answers import Document, Json, page_of, success
 from mixus.server.api import key_documents
 from mixus.server.api.key_documents import key_document
@@ -36,8 +34,6 @@ from mixus.server.idempotency import IdempotencyKey, once_secret
 from mixus.server.openapi import WITH_BODY, problems, refusals
 from mixus.server.receipt import Revocation
 from mixus.server.wire import Limit, NothingBody, Query
-
-_ID: Final = re.compile(r"key_[0-9A-Za-z]{22}")
 
 router = APIRouter(prefix="/api/keys", tags=["keys"])
 
@@ -170,12 +166,7 @@ def rotate_key(
     """Both work until the overlap ends, and share one rate limit. A second rotation ends the first one's."""
 
     def rotate() -> tuple[str, Document]:
-        services = call.services
-        successor_id = info.describe(call.tx, key_id).replaced_by
-        is_used = successor_id is not None and services.bookkeeper.last_use(successor_id) is not None
-        wanted = replace(body.rotation(key_id), is_successor_used=is_used)
-        actor = call.principal.actor
-        secret, key = rotation.rotate(call.tx, services.pepper, wanted, actor, call.now, services.rules)
+        secret, key = rotating.rotate(call, body.rotation(key_id))
         return key.id, {"success": True, **key_document(key, call.now), "key": secret}
 
     return once_secret(call, idempotency_key, body, rotate)
@@ -234,8 +225,6 @@ def describe_usage(call: SignedInReading, key_id: OwnKeyRead) -> Json:
 
 
 def _own(call: Call, key_id: str) -> str:
-    if _ID.fullmatch(key_id) is None:
-        raise info.missing()
     return info.describe_own(call.tx, call.principal, key_id).id
 
 

@@ -51,6 +51,7 @@ class HumanTotals(Answered):
     hints: int
     by_key: int
     median_response_ms: int | None
+    active_review_ms: int | None
     waiting_ms: int
 
 

@@ -136,5 +136,6 @@ def _human(human: Human, waited_ms: int) -> Document:
         "hints": human.hints,
         "byKey": human.by_key,
         "medianResponseMs": spread(human.responses_ms).median,
+        "activeReviewMs": human.active_review_ms,
         "waitingMs": waited_ms,
     }

@@ -33,6 +33,9 @@ class Hint(Answered):
     by: str
     via: str
     requested_at: Timestamp
+    notified_at: Timestamp | None
+    first_viewed_at: Timestamp | None
+    active_review_ms: int | None
     at: Timestamp
 
 
@@ -48,6 +51,7 @@ class Checkpoint(Answered):
     proposed_actions: list[Action]
     effective_actions: list[Action]
     requested_at: Timestamp | None
+    due_at: Timestamp | None
     notified_at: Timestamp | None
     first_viewed_at: Timestamp | None
     decided_at: Timestamp | None
@@ -193,6 +197,7 @@ class Created(Succeeded):
     execution_id: str
     status: Literal["queued"]
     status_url: str
+    review_url: str
     created_at: Timestamp
     model: str
     rehearsal: bool

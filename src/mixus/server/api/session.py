@@ -1,25 +1,20 @@
 """Signing in and out, one's own sessions and password, and one-time links."""
 
 import re
-from collections.abc import Callable
-from datetime import datetime
-from typing import Annotated, Final, TypeVar, TypeVarTuple
+from typing import Annotated, Final
 
-from anyio import to_thread
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path
 from fastapi import Query as QueryOf
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator
 from starlette.responses import Response
 
-from mixus.accounts import attempts, links, passwords, redeem, sessions, sign_in
+from mixus.accounts import sessions
 from mixus.accounts.principal import Principal, Role
 from mixus.accounts.sessions import Session
-from mixus.accounts.sign_in import Origin, SignedIn, SignInRefused, WrongPassword
+from mixus.accounts.sign_in import SignedIn
 from mixus.core.clock import shown
-from mixus.core.database import Transaction
 from mixus.core.pages import Page
-from mixus.keys import tokens
-from mixus.server import cookies
+from mixus.server import cookies, signing_in
 from mixus.server.answers import Document, Json, page_of, success
 from mixus.server.api.people_schemas import (
     ListQuery,
@@ -29,30 +24,15 @@ from mixus.server.api.people_schemas import (
     SessionPage,
     SignIn,
 )
-from mixus.server.deps import BARE, Served, SignedInReading, now, person
+from mixus.server.deps import BARE, SignedInReading, own_origin, person
 from mixus.server.deps import SignedIn as SignedInCall
-from mixus.server.hashing import Hasher, Hashing
 from mixus.server.openapi import WITH_BODY, problems, refusals
 from mixus.server.services import Services
+from mixus.server.signing_in import Entering
 
-LONGEST_AGENT: Final = 200
 _ID: Final = re.compile(r"ses_[0-9A-Za-z]{22}")
 
 router = APIRouter(tags=["people"])
-
-Answer = TypeVar("Answer")
-Arguments = TypeVarTuple("Arguments")
-
-
-async def own_origin(request: Request, services: Served) -> None:
-    """Nobody may be signed in by another site, be it as somebody else."""
-    cookies.require_own_origin(request.scope["headers"], services.settings.public_url)
-
-
-def origin_of(request: Request) -> Origin:
-    sent = tokens.without_keys(request.headers.get("user-agent", ""))
-    agent = "".join(filter(str.isprintable, sent))[:LONGEST_AGENT]
-    return Origin(request.state.network, agent or None)
 
 
 def _known(text: str) -> str:
@@ -63,8 +43,6 @@ def _known(text: str) -> str:
 
 
 SessionId = Annotated[str, Path(alias="sessionId"), AfterValidator(_known)]
-Now = Annotated[datetime, Depends(now)]
-From = Annotated[Origin, Depends(origin_of)]
 Person = Annotated[Principal, Depends(person)]
 STRANGERS = [*BARE, Depends(own_origin)]
 
@@ -76,14 +54,10 @@ STRANGERS = [*BARE, Depends(own_origin)]
     responses=problems(400, 401, 403, 422, 429, 500, 503, *WITH_BODY),
     summary="Sign in",
 )
-async def open_session(services: Served, hasher: Hasher, origin: From, moment: Now, body: SignIn) -> Json:
+async def open_session(entrance: Entering, body: SignIn) -> Json:
     """Sets the cookie of a new session. One answer, after the same work, for everything that is wrong."""
-    checked = await _checked(services, hasher, origin, body.email, body.password)
-    signed_in = await _committed(services, sign_in.finish, checked, origin, moment)
-    if signed_in is None:
-        raise SignInRefused
-    await to_thread.run_sync(attempts.forgive, services.limiter, origin.network, body.email)
-    return _signed_in(services, signed_in, 200)
+    signed_in = await signing_in.open_by_password(entrance, body.email, body.password)
+    return _signed_in(entrance.services, signed_in, 200)
 
 
 @router.get(
@@ -149,16 +123,9 @@ def close_one_session(call: SignedInCall, session_id: SessionId) -> Response:
     responses=refusals(429, *WITH_BODY),
     summary="Change your password",
 )
-async def change_password(
-    principal: Person, services: Served, hasher: Hasher, origin: From, moment: Now, body: PasswordChange
-) -> Response:
+async def change_password(principal: Person, entrance: Entering, body: PasswordChange) -> Response:
     """Ends all your other sessions. Wrong guesses at the current one count as those of a sign-in."""
-    wanted = passwords.checked(body.new_password.get_secret_value(), principal.email, "newPassword")
-    checked = await _checked(services, hasher, origin, principal.email, body.current_password)
-    new_hash = None if checked.refusal else await hasher.run(hasher.passwords.hash, wanted)
-    if not await _committed(services, sign_in.change_password, principal, checked, new_hash, moment):
-        raise WrongPassword
-    await to_thread.run_sync(attempts.forgive, services.limiter, origin.network, principal.email)
+    await signing_in.change_password(entrance, principal, body.current_password, body.new_password)
     return Response(status_code=204)
 
 
@@ -170,37 +137,11 @@ async def change_password(
     responses=problems(400, 403, 404, 409, 422, 500, 503, *WITH_BODY),
     summary="Use a one-time link",
 )
-async def redeem_link(services: Served, hasher: Hasher, origin: From, moment: Now, body: Redemption) -> Json:
+async def redeem_link(entrance: Entering, body: Redemption) -> Json:
     """Makes an account or sets a password, once, and signs in: sets the cookie of a new session."""
-    token = body.token.get_secret_value()
-    link = await to_thread.run_sync(links.find, services.database, token, moment)
-    email = redeem.address_of(link, body.email)
-    password = passwords.checked(body.password.get_secret_value(), email)
-    password_hash = await hasher.run(hasher.passwords.hash, password)
-    signed_in = await _committed(services, redeem.redeem, link, email, password_hash, origin, moment)
-    return _signed_in(services, signed_in, 201)
-
-
-async def _checked(
-    services: Services, hasher: Hashing, origin: Origin, email: str, password: SecretStr
-) -> sign_in.Checked:
-    """Counted first, so that of many guesses at once no more are compared than may be made."""
-    await to_thread.run_sync(attempts.admit, services.limiter, origin.network, email)
-    secret = password.get_secret_value()
-    return await hasher.run(sign_in.check, services.database, hasher.passwords, email, secret)
-
-
-async def _committed(
-    services: Services, act: Callable[[Transaction, *Arguments], Answer], *arguments: *Arguments
-) -> Answer:
-    """A transaction after the hashing and not around it. A refusal that it returns is recorded for good."""
-
-    def run() -> Answer:
-        with services.database.transaction() as tx:
-            return act(tx, *arguments)
-
-    async with services.turns:
-        return await to_thread.run_sync(run)
+    link = await signing_in.find_link(entrance, body.token.get_secret_value())
+    signed_in = await signing_in.open_by_link(entrance, link, body.email, body.password)
+    return _signed_in(entrance.services, signed_in, 201)
 
 
 def _signed_in(services: Services, signed_in: SignedIn, status: int) -> Json:

@@ -1,0 +1,11 @@
+"""What each role may do, in one sentence."""
+
+from typing import Final
+
+from mixus.accounts.principal import Role
+
+MAY: Final = {
+    Role.ADMIN: "Does everything: people, everybody's keys, the audit, and decisions in place of a reviewer.",
+    Role.MEMBER: "Runs evaluations, decides what a reviewer is asked, and makes API keys.",
+    Role.VIEWER: "Sees every evaluation on the pages and changes nothing.",
+}

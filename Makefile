@@ -1,7 +1,7 @@
 # `make help` names the commands. Each sets up `.venv` first, from the locks with their hashes.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-live check kill bench lock clean
+.PHONY: help demo serve test test-live check kill bench screenshots lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +23,7 @@ demo: $(VENV)/mixus ## Run one task from start to verified end; MODEL=openai:NAM
 serve: $(VENV)/mixus ## Serve on local data, in the folder `data`.
 	@$(BIN)/mixus serve --data data
 
-test: $(VENV)/mixus-dev ## Run all tests, on SQLite and on a Postgres of their own.
+test: $(VENV)/mixus-dev ## Run all tests, on SQLite and on a Postgres of their own, and in a Chromium where there is one.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 check: $(VENV)/mixus-dev ## Check format, style, types and which room imports which.
@@ -40,6 +40,9 @@ kill: $(VENV)/mixus-dev ## Kill live runs 200 times on each store, at random mom
 
 bench: $(VENV)/mixus-dev ## Measure the ratios that the documentation names.
 	@$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/mixus-dev ## Draw every page anew, into docs/images; needs a Chromium.
+	@PYTHONPATH=tests $(BIN)/python -m browser.screenshots
 
 lock: $(BIN)/pip ## Write both locks anew from pyproject.toml.
 	@$(PIP) install uv

@@ -8,7 +8,17 @@ from typing import Final, Protocol
 
 from rich.console import Console
 
-from benchmarks import agents, authenticating, keys, report, starting, stepping, throughput, turnaround
+from benchmarks import (
+    agents,
+    authenticating,
+    keys,
+    pages,
+    report,
+    starting,
+    stepping,
+    throughput,
+    turnaround,
+)
 from benchmarks.report import Section
 from mixus.core.clock import utc_now
 
@@ -28,6 +38,7 @@ SUBJECTS: Final[dict[str, Measure]] = {
     "keys": keys.measure,
     "steps": stepping.measure,
     "agents": agents.measure,
+    "pages": pages.measure,
 }
 
 

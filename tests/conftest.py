@@ -17,6 +17,7 @@ import catcher
 import factories
 import psycopg
 import pytest
+from browser.found import MISSING
 from hypothesis import HealthCheck, settings
 
 from mixus.cli.database import upgrade
@@ -61,6 +62,14 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(config.stash[FOLDER], ignore_errors=True)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Said last and in colour: without a browser a run that passes proves less than it seems to."""
+    skipped = [each for each in terminalreporter.stats.get("skipped", ()) if MISSING in str(each.longrepr)]
+    if skipped:
+        line = f"{len(skipped)} TESTS IN A BROWSER WERE LEFT OUT: {MISSING}"
+        terminalreporter.write_sep("!", line, red=True, bold=True)
 
 
 @pytest.fixture(scope="session")

@@ -164,8 +164,8 @@ def test_what_a_page_measured_shows_in_status_metrics_and_exports(
     now = utc_now()
     for attempt, worked in ((1, 4_000), (2, 5_000)):
         with database.transaction() as tx:
-            viewing.note_view(tx, ids[1], now)
-            viewing.note_active(tx, ids[1], worked, now + timedelta(seconds=10))
+            viewing.note_view(tx, ids[1], attempt, now)
+            viewing.note_active(tx, ids[1], attempt, worked, now + timedelta(seconds=10))
         assert shown(ada, ids[0])["firstViewedAt"] is not None
         if attempt == 1:
             assert bob.decide(*ids, action="hint", hint="Use 10 %.").status_code == 200

@@ -135,8 +135,8 @@ def test_a_link_that_was_seen_before_an_escalation_decides_nothing_after_it(data
 def test_a_page_that_lies_about_time_counts_what_passed_at_most(database: Database) -> None:
     waiting = reviews.waiting(database, BOB)
     with database.transaction() as tx:
-        viewing.note_view(tx, waiting.checkpoint_id, NOW)
+        viewing.note_view(tx, waiting.checkpoint_id, 1, NOW)
         for _ in range(3):
-            viewing.note_active(tx, waiting.checkpoint_id, 2**53, NOW)
+            viewing.note_active(tx, waiting.checkpoint_id, 1, 2**53, NOW)
     assert waiting.checkpoint["active_review_ms"] == 0
     assert Scope.MANAGE in linked(waiting).scopes

@@ -44,7 +44,7 @@ def session_forms(window: Window) -> list[str]:
 def test_the_page_says_who_one_is(house: House) -> None:
     page = house.signed_in("vi@example.org", Role.VIEWER).get("/account").text
     assert "vi@example.org" in page
-    assert "Sees every evaluation on the pages and changes nothing." in page
+    assert "Sees every evaluation on the pages and decides nothing; makes keys that only read." in page
 
 
 def test_a_stranger_is_asked_to_sign_in(house: House) -> None:

@@ -79,6 +79,23 @@ def test_a_request_names_the_host_that_it_truly_goes_to() -> None:
     assert request.code == "{}"
 
 
+@pytest.mark.parametrize(
+    ("host", "shown"), [("ex\u0430mple.org", "xn--exmple-4nf.org"), ("example\u3002org", "example.org")]
+)
+def test_a_host_in_letters_of_another_script_shows_as_it_is_looked_up(host: str, shown: str) -> None:
+    url = f"https://{host}/pay"
+    [request] = seen(action("http_request", "other", method="POST", url=url, headers={}, body=""))
+    assert request.facts[0] == ("Goes to", shown)
+    assert shown in request.does
+
+
+def test_a_recipient_in_letters_of_another_script_is_pointed_out() -> None:
+    mail = {**MAIL, "to": ["cy@ex\u0430mple.org"], "cc": ["cy@example.org"]}
+    [letter] = seen(action("send_email", "send", **mail))
+    [note] = letter.notes
+    assert r"cy@ex\N{CYRILLIC SMALL LETTER A}mple.org" in note
+
+
 def test_a_change_of_a_file_is_a_difference_to_what_it_holds_now() -> None:
     [change] = seen(
         action("write_file", "modify", path="may.csv", content=NEW_FILE), find=holding(FILE.encode())

@@ -110,7 +110,7 @@ def test_the_newest_stands_first_with_all_that_is_known_of_it(
     for shown in ("Quarterly commission", "completed", "passed", "ada@example.org", "rehearsal", "sandbox"):
         assert shown in page
     assert "without verification" in page
-    assert 'data-stream="/live/executions"' in page
+    assert 'data-stream="/live/executions?seen=' in page
     assert '<div id="evaluations" class="stack" data-live>' in page
 
 

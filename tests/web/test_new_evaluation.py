@@ -204,6 +204,13 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_that_was_typed_is_lost(
     assert rows(database) == []
 
 
+@pytest.mark.parametrize("minutes", [" " * 15 + "5", "\u0665", "0" * 14 + "1" + "9" * 12, "-5", "5e3"])
+def test_minutes_are_read_as_they_stand_or_refused(house: House, database: Database, minutes: str) -> None:
+    answer = sent(house.signed_in(), {"taskDescription": TASK, "timeoutMinutes": minutes})
+    made = [row["timeout_ms"] for row in rows(database)]
+    assert (answer.status_code, made) == ((303, [300_000]) if minutes.strip() == "5" else (422, []))
+
+
 def window_fields(page: Response) -> dict[str, list[str]]:
     return next(form.fields for form in Forms(page.text).found if form.action == "/eval/new")
 
@@ -237,6 +244,9 @@ def test_there_is_room_for_more_checkpoints_and_what_was_typed_stays(
     assert kept["taskDescription"] == [TASK]
     assert "checkpoints.3.stage" in kept
     assert rows(database) == []
+    empty = {name: "" for name in kept if name.startswith("checkpoints.")}
+    more = window_fields(window.post("/eval/new/more", {**form.fields, **empty}))
+    assert len([name for name in more if name.endswith(".stage")]) == len(empty) // 3 + 3
     many = {f"checkpoints.{number}.stage": f"stage {number}" for number in range(50)}
     full = window.post("/eval/new/more", {**form.fields, **many})
     assert "checkpoints.49.stage" in window_fields(full)

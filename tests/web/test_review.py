@@ -14,6 +14,7 @@ from mixus.accounts.principal import Role
 from mixus.core.clock import utc_now
 from mixus.core.database import Database
 from mixus.evals.lifecycle import CheckpointStatus, Environment, OnTimeout, Source, Status
+from mixus.server.web.deciding import EditField
 
 DECIDE = "Your decision"
 
@@ -247,6 +248,11 @@ def test_after_a_decision_comes_the_next_in_the_queue(desks: Desks, waiting: Wai
     sections(page, "Rejected", "Wrong recipient", "Next in the queue", other.at())
 
 
+def test_what_was_rejected_can_still_be_read(desks: Desks, waiting: Waiting) -> None:
+    desks.bob.submit(waiting.at(), waiting.path, "reject")
+    sections(opened(desks.bob, waiting.at()).text, "The action that was asked about", "it is $120.")
+
+
 def test_a_hint_is_recorded_and_the_old_page_leads_to_the_new_attempt(desks: Desks, waiting: Waiting) -> None:
     answer = desks.bob.submit(waiting.at(), waiting.path, "hint", hint="Use 12 %", comment="see the contract")
     assert answer.headers["location"] == waiting.at()
@@ -267,6 +273,30 @@ def test_an_edit_runs_in_place_of_what_was_proposed(desks: Desks, waiting: Waiti
     sections(opened(desks.bob, waiting.at()).text, "Approved with edits", "dee@example.org", "it is $130")
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("dee@example.org", ["dee@example.org"]),
+        ("dee@example.org\r\n\r\n eve@example.org ", ["dee@example.org", "eve@example.org"]),
+        ('["dee@example.org", "eve@example.org"]', ["dee@example.org", "eve@example.org"]),
+    ],
+)
+def test_recipients_are_written_one_in_each_line_or_as_json(
+    desks: Desks, waiting: Waiting, typed: str, kept: list[str]
+) -> None:
+    assert desks.bob.form(waiting.at(), waiting.path).fields["edit-0-0"] == ["cy@example.org"]
+    assert desks.bob.submit(waiting.at(), waiting.path, "edit", **{"edit-0-0": typed}).status_code == 303
+    assert waiting.row()["effective_actions"][0]["arguments"] == {**MAIL, "to": kept}
+
+
+@pytest.mark.parametrize(
+    "names", [[], ["a", "b"], [""], ["[a"], [" a"], ["a\nb"], ["a\u2028b"], [1], ["a", None], [["a"]]]
+)
+def test_a_list_comes_out_of_its_field_as_it_went_in(names: list[Any]) -> None:
+    field = EditField("edit-0-0", "names", names)
+    assert field.value(field.text) == field.value(field.text + "\n") == names
+
+
 def test_what_was_not_edited_stays_as_it_was_to_the_letter(desks: Desks) -> None:
     body = "one\r\ntwo\rthree\n\u200bfour"
     waiting = desks.waiting([action(**{**MAIL, "body": body})])
@@ -283,13 +313,13 @@ def test_what_was_not_edited_stays_as_it_was_to_the_letter(desks: Desks) -> None
         ("hint", {}, "needs a hint"),
         ("hint", {"hint": "   "}, "needs a hint"),
         ("hint", {"hint": "x" * 4001}, "4000"),
-        ("approve", {"hint": "typed"}, "goes with the action"),
+        ("approve", {"hint": "typed"}, "goes with a decision to give a hint only"),
         ("reject", {"comment": "x" * 4001}, "4000"),
         ("approve", {"edit-0-2": "typed"}, "only “Approve with edits” uses that"),
         ("reject", {"edit-0-2": "typed"}, "only “Approve with edits” uses that"),
         ("edit", {}, "Nothing is edited yet"),
-        ("edit", {"edit-0-0": "no json"}, "This is no JSON"),
-        ("edit", {"edit-0-0": '"cy@example.org"'}, "valid list"),
+        ("edit", {"edit-0-0": "[no json"}, "This is no JSON"),
+        ("edit", {"edit-0-0": "no address"}, "e-mail address"),
         ("edit", {"edit-0-0": "[]"}, "at least 1 item"),
         ("edit", {"edit-0-2": "two\nlines"}, "one line"),
         ("edit", {"edit-0-0": "[" * 40 + "]" * 40}, "nested deeper"),
@@ -463,12 +493,12 @@ def test_the_time_at_the_page_is_noted_and_bounded_by_the_clock(desks: Desks, wa
     waiting.change(first_viewed_at=utc_now() - timedelta(minutes=1))
     csrf = desks.bob.form(waiting.at(), waiting.path).fields["csrf"]
     path = f"{waiting.path}/active"
-    assert desks.bob.post(path, {"csrf": csrf, "milliseconds": "5000"}).status_code == 204
+    assert desks.bob.post(path, {"csrf": csrf, "attempt": "1", "milliseconds": "5000"}).status_code == 204
     assert waiting.row()["active_review_ms"] == 5000
-    assert desks.bob.post(path, {"csrf": csrf, "milliseconds": "86400000"}).status_code == 204
+    assert desks.bob.post(path, {"csrf": csrf, "attempt": "1", "milliseconds": "86400000"}).status_code == 204
     assert 60_000 <= waiting.row()["active_review_ms"] < 120_000
     for bad in ("-1", "x", "86400001", ""):
-        assert desks.bob.post(path, {"csrf": csrf, "milliseconds": bad}).status_code == 422
+        assert desks.bob.post(path, {"csrf": csrf, "attempt": "1", "milliseconds": bad}).status_code == 422
 
 
 def test_a_page_of_an_execution_that_ended_listens_no_more(desks: Desks, waiting: Waiting) -> None:

@@ -88,7 +88,7 @@ def test_opening_the_link_in_any_way_decides_and_notes_nothing(phone: Window, wa
 
 def test_the_time_at_a_link_page_is_noted_by_its_script_alone(phone: Window, waiting: Waiting) -> None:
     opened(phone, link(waiting))
-    answer = phone.post(f"{link(waiting)}/active", {"csrf": "", "milliseconds": "4000"})
+    answer = phone.post(f"{link(waiting)}/active", {"csrf": "", "attempt": "1", "milliseconds": "4000"})
     assert answer.status_code == 204
     assert waiting.row()["first_viewed_at"] is not None
 
@@ -181,7 +181,15 @@ def test_nothing_that_others_wrote_becomes_markup_here_either(desks: Desks, phon
     assert "⟨U+202E⟩" in page
 
 
+def test_a_link_shows_nothing_of_what_came_after_its_checkpoint(phone: Window, waiting: Waiting) -> None:
+    path = link(waiting)
+    phone.submit(f"{path}?attempt=1", path, "approve")
+    page = opened(phone, path).text
+    sections(page, "What was recorded")
+    assert "What else happened" not in page
+
+
 def test_the_address_of_a_link_is_told_to_no_other_site(phone: Window, waiting: Waiting) -> None:
     headers = phone.get(f"{link(waiting)}?attempt=1").headers
-    assert headers["referrer-policy"] == "same-origin"
+    assert headers["referrer-policy"] == "strict-origin"
     assert headers["cache-control"] == "no-store"

@@ -42,6 +42,7 @@ def test_a_time_is_relative_to_read_and_exact_to_point_at() -> None:
     assert ">3 days ago<" in written
     assert "UTC" in written
     assert ">in 1 hour<" in str(showing.ago(NOW + timedelta(hours=1, minutes=5), NOW))
+    assert ">in 90 days<" in str(showing.ago(NOW + timedelta(days=90) - timedelta(seconds=5), NOW))
     assert ">just now<" in str(showing.ago(NOW - timedelta(seconds=3), NOW))
 
 
@@ -60,6 +61,22 @@ def test_a_time_is_relative_to_read_and_exact_to_point_at() -> None:
 )
 def test_nothing_in_foreign_text_is_hidden(hostile: str, seen: str) -> None:
     assert visible(hostile) == seen
+
+
+@pytest.mark.parametrize(
+    "character", ["\u034f", "\u17b4", "\u180b", "\ufe00", "\ufe0f", "\U000e0101", "\u200d"]
+)
+def test_a_mark_without_a_glyph_splits_no_address_unseen(character: str) -> None:
+    assert visible(f"ada@exam{character}ple.org") == f"ada@exam⟨U+{ord(character):04X}⟩ple.org"
+
+
+def test_what_joins_letters_and_pictures_stays_where_it_is_needed() -> None:
+    for text in ("ني\u200cن", "क्\u200dष", "👩\u200d💻", "❤\ufe0f\u200d🔥"):
+        assert visible(text) == text
+
+
+def test_a_message_in_joiners_shows() -> None:
+    assert visible("م\u200c\u200d\u200c") == "م\u200c⟨U+200D⟩⟨U+200C⟩"
 
 
 def test_json_is_shown_in_lines_and_with_nothing_hidden() -> None:

@@ -21,6 +21,7 @@ from factories import NOW
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from reviews import SECRET
 from smtp import Receiver
 from sqlalchemy import Row, insert, select, update
 
@@ -40,7 +41,7 @@ from mixus.worker.postman import Postman
 from mixus.worker.schedule import Schedule, give_notices, schedule
 
 END = NOW + timedelta(days=90)
-HEAD = Letterhead("Mixus <mixus@example.org>", "example.org", "https://mixus.example.org")
+HEAD = Letterhead("Mixus <mixus@example.org>", "example.org", "https://mixus.example.org", secret=SECRET)
 KEY = KeyInfo(
     id="key_of_the_tests",
     user_id="usr_1",
@@ -78,7 +79,8 @@ def secret(database: Database) -> str:
 
 def postman_of(url: str) -> Postman:
     made = postman.employ(
-        Settings.model_validate({"smtp_url": url, "mail_from": HEAD.sender, "public_url": HEAD.public_url})
+        Settings.model_validate({"smtp_url": url, "mail_from": HEAD.sender, "public_url": HEAD.public_url}),
+        SECRET,
     )
     assert made is not None
     return made
@@ -465,7 +467,7 @@ def test_while_anything_is_missing_no_mail_is_planned_and_the_log_says_what(
     database: Database, missing: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = {"smtp_url": "smtp://localhost", "mail_from": "a@example.org", "public_url": "https://a.example"}
-    made = schedule(database, Settings.model_validate({**whole, missing: None}))
+    made = schedule(database, Settings.model_validate({**whole, missing: None}), SECRET)
     assert not [name for name in made.jobs if "mails" in name]
     assert caplog.messages == [f"no mail leaves: MIXUS_{missing.upper()} not set"]
 
@@ -473,7 +475,7 @@ def test_while_anything_is_missing_no_mail_is_planned_and_the_log_says_what(
 def test_where_nobody_wants_mail_nothing_is_said_of_it(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = schedule(database, Settings(public_url="https://a.example"))
+    made = schedule(database, Settings(public_url="https://a.example"), SECRET)
     assert not [name for name in made.jobs if "mails" in name]
     assert caplog.messages == []
 
@@ -553,3 +555,19 @@ def test_a_sender_is_one_address(sender: str) -> None:
 
 def test_notices_and_mails_speak_of_the_same_events() -> None:
     assert {notices.EXPIRING, notices.EXPIRED, "key.leak-reported"} == set(Kind)
+
+
+def test_what_is_due_waits_for_no_long_row_of_mails() -> None:
+    done: list[str] = []
+
+    def job(name: str, pieces: int) -> Callable[[datetime], bool]:
+        def act(_now: datetime) -> bool:
+            done.append(name)
+            return done.count(name) < pieces
+
+        return act
+
+    rounds = Schedule({"mails": job("mails", 3), "deadlines": job("deadlines", 1)}, timedelta())
+    for _ in range(3):
+        rounds.run(threading.Event())
+    assert done == ["mails", "deadlines"] * 3

@@ -294,6 +294,17 @@ def test_what_comes_within_the_ten_minutes_joins_the_one_digest(
     assert len(receiver.received) == 5
 
 
+def test_a_clock_that_was_ahead_holds_no_later_mail_back(database: Database, receiver: Receiver) -> None:
+    for waiting in flood(database, 5, NOW + timedelta(days=1)):
+        review_deliveries.plan_review_mails(database, NOW + timedelta(days=1))
+        decided(waiting)
+    late = reviews.waiting(database, BOB)
+    run(database, postman_of(receiver), NOW)
+    run(database, postman_of(receiver), NOW + 10 * MINUTE)
+    assert late.checkpoint["notified_at"] == NOW + 10 * MINUTE
+    assert late.checkpoint_id in read(receiver.received[-1])
+
+
 def test_a_digest_leaves_out_what_was_decided_meanwhile(database: Database, receiver: Receiver) -> None:
     asked = flood(database, 6)
     run(database, postman_of(receiver), NOW)

@@ -205,6 +205,11 @@ class Catalog:
         ]
 
 
+def is_pattern(name: str) -> bool:
+    """Whether what an admin allows stands for any number of models, by the rules of fnmatch."""
+    return not set(name).isdisjoint("*?[")
+
+
 def _rehearsed(description: str) -> list[PlannedStep]:
     """Empty where it is beyond rehearsal: the execution then ends with that code and its sentence."""
     try:

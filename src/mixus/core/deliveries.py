@@ -109,7 +109,8 @@ def gather(tx: Transaction, channel: Channel, event_id: str, recipient: str, now
     """
     carrier = _open_carrier(tx, channel, recipient, now)
     recent = [] if carrier else _recent(tx, channel, recipient, now)
-    next_at = now if len(recent) < AT_ONCE else min(recent) + WINDOW
+    # A clock may have been ahead for a while: nothing waits longer than the window for that.
+    next_at = now if len(recent) < AT_ONCE else min(*recent, now) + WINDOW
     row = {
         "id": new_id("dlv"),
         "event_id": event_id,
@@ -137,6 +138,7 @@ def _open_carrier(tx: Transaction, channel: Channel, recipient: str, now: dateti
             *_mails_of(channel, recipient),
             deliveries.c.attempts == 0,
             deliveries.c.next_at > now,
+            deliveries.c.next_at <= now + WINDOW,
             deliveries.c.next_at > deliveries.c.created_at,
         )
         .order_by(deliveries.c.next_at)

@@ -2,10 +2,11 @@
 
 from sqlalchemy import ColumnElement, and_, or_, select, true
 
-from mixus.accounts.principal import Principal
+from mixus.accounts.principal import Principal, Via
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import NotFound
 from mixus.evals.errors import NotTheOwner, NotTheReviewer
+from mixus.evals.lifecycle import Environment
 from mixus.evals.tables import executions
 
 
@@ -99,3 +100,8 @@ def reviewed(tx: Transaction, principal: Principal, execution_id: str) -> Row:
             f"The reviewer of this execution is {row['assigned_reviewer']}; you may not decide."
         )
     return row
+
+
+def needs_person(execution: Row, principal: Principal) -> bool:
+    """What is real is decided by somebody who is signed in, and by neither a key nor a link."""
+    return execution["environment"] is Environment.LIVE and principal.via is not Via.SESSION

@@ -26,7 +26,6 @@ from mixus.evals.lifecycle import (
     TIMED_OUT,
     CheckpointStatus,
     Decision,
-    Environment,
     Source,
     Status,
 )
@@ -76,7 +75,7 @@ def decide(
 
 
 def _require_person(principal: Principal, execution: Row) -> None:
-    if execution["environment"] is Environment.LIVE and principal.via is not Via.SESSION:
+    if access.needs_person(execution, principal):
         raise LiveNeedsPerson(
             f"This execution is live, and a {principal.via} decides nothing that is real; sign in to decide."
         )
@@ -122,10 +121,15 @@ def _checkpoint(tx: Transaction, execution_id: str, checkpoint_id: str) -> Row:
 def _refuse_bad_hint(before: Row, verdict: Verdict) -> None:
     if verdict.action is not Decision.HINT:
         if verdict.hint is not None:
-            raise Invalid("A hint goes with the action `hint` only.", field="hint")
+            raise Invalid(
+                "A hint goes with a decision to give a hint only: give it, or take its words away.",
+                field="hint",
+            )
         return
     if not (verdict.hint or "").strip():
-        raise Invalid("The action `hint` needs a hint: say what the agent should do otherwise.", field="hint")
+        raise Invalid(
+            "A decision to give a hint needs a hint: say what the agent should do otherwise.", field="hint"
+        )
     is_asked = before["status"] is CheckpointStatus.AWAITING and before["attempt"] == verdict.attempt
     if is_asked and len(before["hints"]) >= HINT_LIMIT:
         raise HintLimit(f"This checkpoint has had its {HINT_LIMIT} hints; approve or reject it.")

@@ -1,18 +1,34 @@
 """What is read of evaluations: the status, lists, the reviewer's queue and the trace."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Label,
+    Select,
+    and_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+)
 
 from mixus.accounts.principal import Principal, Scope
 from mixus.core.clock import from_ms, to_ms
 from mixus.core.database import Database, Read, Row, Transaction
+from mixus.core.events import events
 from mixus.core.members import member_text
 from mixus.core.pages import Page, cut, place_of
-from mixus.evals import access
+from mixus.evals import access, asks
 from mixus.evals.lifecycle import CheckpointStatus, Status, TestMode
 from mixus.evals.tables import checkpoints, executions, trace
 
@@ -49,16 +65,25 @@ PULSES = Read(
         executions.c.id.in_([bindparam(f"id_{place}") for place in range(PULSES_AT_ONCE)])
     )
 )
-# When an execution last came into each state: a look at the end of one index, however many there are.
+# What changes a list though no execution comes into another state.
+CHANGES = ("execution.updated", "execution.deleted", asks.ESCALATED)
+# More than the last one is looked at: what is committed later may be dated earlier.
+LATEST_AT_ONCE = 20
+
+
+def _latest(name: str, moment: Column[Any], of: ColumnElement[bool]) -> Label[Any]:
+    """The latest moments of these, added: a few steps from the end of an index, however many there are."""
+    latest = select(moment.label("at")).where(of).order_by(moment.desc()).limit(LATEST_AT_ONCE).subquery()
+    return select(func.sum(type_coerce(latest.c.at, BigInteger))).scalar_subquery().label(name)
+
+
 MOVES = Read(
     select(
         *(
-            select(func.max(executions.c.since))
-            .where(executions.c.status == status)
-            .scalar_subquery()
-            .label(status.name.lower())
+            _latest(status.name.lower(), executions.c.since, executions.c.status == status)
             for status in Status
-        )
+        ),
+        *(_latest(kind, events.c.at, events.c.kind == kind) for kind in CHANGES),
     )
 )
 TRACE = Read(
@@ -108,9 +133,14 @@ def pulses(database: Database, execution_ids: Sequence[str]) -> dict[str, Row]:
     return found
 
 
-def latest_moves(database: Database) -> tuple[int | None, ...]:
-    """Differs from what it was whenever an execution of anybody has changed its status since."""
-    return tuple(database.rows(MOVES)[0].values())
+def latest_moves(database: Database) -> str:
+    """Another word than it was whenever an execution of anybody has since changed for those who list them."""
+    return _word(database.rows(MOVES)[0])
+
+
+def moves_within(tx: Transaction) -> str:
+    """The same as of what this transaction reads."""
+    return _word(tx.execute(MOVES.statement).mappings().one())
 
 
 def trace_after(database: Database, execution_id: str, after: int, limit: int) -> Sequence[Row]:
@@ -193,6 +223,10 @@ def checkpoints_of(tx: Transaction, execution_ids: Iterable[str]) -> Sequence[Ro
 def _page(tx: Transaction, statement: Select[Any], limit: int, order: str) -> Page[Row]:
     rows: Sequence[Row] = tx.execute(statement).mappings().all()
     return cut(rows, limit, lambda row: (to_ms(row[order]), row["id"]))
+
+
+def _word(moves: Row) -> str:
+    return hashlib.sha256(" ".join(map(str, moves.values())).encode()).hexdigest()[:16]
 
 
 def conditions(filters: Filters) -> list[ColumnElement[bool]]:

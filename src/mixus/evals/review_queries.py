@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, literal, select, tuple_
 
-from mixus.accounts.principal import Principal, Role, Scope, Via
+from mixus.accounts.principal import Principal, Scope
 from mixus.core.clock import from_ms, to_ms
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import NotFound
 from mixus.core.events import events
 from mixus.core.pages import Page, cut, place_of
 from mixus.evals import access
-from mixus.evals.lifecycle import CheckpointStatus, Environment
+from mixus.evals.lifecycle import CheckpointStatus
 from mixus.evals.tables import checkpoints, executions
 
 EXECUTION: Final = "exe_"
@@ -124,7 +124,7 @@ def desk_of(tx: Transaction, principal: Principal, review_id: str) -> Desk:
 def why_not(principal: Principal, execution: Row) -> str | None:
     """Why this caller may not decide, and who may; None where he may."""
     reviewer = execution["assigned_reviewer"]
-    if not principal.may(Scope.MANAGE) and principal.role is Role.VIEWER:
+    if not principal.may(Scope.MANAGE):
         return (
             f"Viewers see everything and decide nothing. The reviewer is {reviewer}; admins may decide too."
         )
@@ -132,7 +132,7 @@ def why_not(principal: Principal, execution: Row) -> str | None:
         is_maker = execution["user_id"] == principal.user_id
         whose = "You started this execution, so another person decides" if is_maker else "Another one decides"
         return f"{whose}: its reviewer {reviewer}, or an admin."
-    if execution["environment"] is Environment.LIVE and principal.via is not Via.SESSION:
+    if access.needs_person(execution, principal):
         return "This is live: who decides it signs in."
     return None
 

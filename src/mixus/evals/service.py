@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from mixus.accounts.principal import Principal, Scope
 from mixus.core import dispatch, events
 from mixus.core.database import Row, Transaction
-from mixus.core.errors import Invalid
+from mixus.core.errors import Invalid, MixusError
 from mixus.core.ids import new_id
 from mixus.evals import access, asks, external_rules, started, timeouts, workspace
 from mixus.evals.capacity import CAPACITY, Capacity, require_queue, require_waiting_room
@@ -30,6 +30,7 @@ from mixus.evals.tables import checkpoints, executions, trace
 from mixus.evals.tasks import NewCheckpoint, NewTask, Place, PlannedStep, TaskChange
 from mixus.evals.transitions import Entry, Move, apply
 
+LIVE_FORBIDDEN = "Only a key made with `allowLive` may start executions in `live`."
 TASK_COLUMNS = (
     "assigned_reviewer",
     "task_name",
@@ -111,13 +112,9 @@ def retry(
     """Run the same task again, as a new execution that names this one and begins with the same copy."""
     principal.require(Scope.MANAGE)
     before = access.owned(tx, principal, execution_id)
-    if external_rules.is_external(before):
-        raise ExternalExecution("Its agent runs in a process of yours; start it there again.")
-    require_live(principal, before["environment"])
-    if before["status"] not in FINAL:
-        raise ExecutionUnfinished(
-            f"This execution is {before['status']}; cancel it first or wait until it has ended."
-        )
+    forbidden = why_no_retry(principal, before)
+    if forbidden is not None:
+        raise forbidden
     require_queue(tx, before["user_id"], capacity)
     columns = {name: before[name] for name in TASK_COLUMNS}
     columns |= {"user_id": before["user_id"], "retry_of": execution_id}
@@ -126,6 +123,19 @@ def retry(
     row = _start(tx, principal, columns, _manual_checkpoints(tx, execution_id), now)
     workspace.change(tx, row["id"], seeds_of(before))
     return row
+
+
+def why_no_retry(principal: Principal, execution: Row) -> MixusError | None:
+    """What forbids to run this task again, if anything does; a page asks before it offers it."""
+    if external_rules.is_external(execution):
+        return ExternalExecution("Its agent runs in a process of yours; start it there again.")
+    if execution["environment"] is Environment.LIVE and not principal.may_go_live:
+        return LiveForbidden(LIVE_FORBIDDEN)
+    if execution["status"] not in FINAL:
+        return ExecutionUnfinished(
+            f"This execution is {execution['status']}; cancel it first or wait until it has ended."
+        )
+    return None
 
 
 def delete(tx: Transaction, principal: Principal, execution_id: str, now: datetime) -> None:
@@ -140,7 +150,7 @@ def delete(tx: Transaction, principal: Principal, execution_id: str, now: dateti
 
 def require_live(principal: Principal, environment: Environment) -> None:
     if environment is Environment.LIVE and not principal.may_go_live:
-        raise LiveForbidden("This key may not start executions in `live`; use one made with `allowLive`.")
+        raise LiveForbidden(LIVE_FORBIDDEN)
 
 
 def require_verified(test_mode: TestMode, *, may_go_unverified: bool) -> None:

@@ -1,8 +1,9 @@
 """When a checkpoint was first opened by somebody who may decide it, and how long he worked at its page."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import BigInteger, case, func, literal, type_coerce, update
+from sqlalchemy import BigInteger, ColumnElement, case, func, literal, type_coerce, update
 
 from mixus.core.clock import to_ms
 from mixus.core.database import Transaction
@@ -10,23 +11,23 @@ from mixus.evals.lifecycle import CheckpointStatus
 from mixus.evals.tables import checkpoints
 
 
-def note_view(tx: Transaction, checkpoint_id: str, now: datetime) -> None:
+def note_view(tx: Transaction, checkpoint_id: str, attempt: int, now: datetime) -> None:
     """The first look of this ask; later ones change nothing. The caller checks `access.may_decide`."""
     tx.execute(
         update(checkpoints)
         .where(
-            checkpoints.c.id == checkpoint_id,
-            checkpoints.c.status == CheckpointStatus.AWAITING,
+            *_awaits(checkpoint_id, attempt),
             checkpoints.c.first_viewed_at.is_(None),
         )
         .values(first_viewed_at=now)
     )
 
 
-def note_active(tx: Transaction, checkpoint_id: str, milliseconds: int, now: datetime) -> None:
+def note_active(tx: Transaction, checkpoint_id: str, attempt: int, milliseconds: int, now: datetime) -> None:
     """Add what a page measured, never beyond the time since the first look: a page may say anything.
 
-    The caller checks `access.may_decide`. Of what no longer waits nothing is counted.
+    The caller checks `access.may_decide`. Of an attempt that no longer waits nothing is counted: its page
+    may still be open when the next one is asked for.
     """
     at = literal(to_ms(now), BigInteger)
     first = func.coalesce(type_coerce(checkpoints.c.first_viewed_at, BigInteger), at)
@@ -36,7 +37,7 @@ def note_active(tx: Transaction, checkpoint_id: str, milliseconds: int, now: dat
     bounded = case((room < before, before), (after > room, room), else_=after)
     tx.execute(
         update(checkpoints)
-        .where(checkpoints.c.id == checkpoint_id, checkpoints.c.status == CheckpointStatus.AWAITING)
+        .where(*_awaits(checkpoint_id, attempt))
         .values(active_review_ms=bounded, first_viewed_at=first)
     )
 
@@ -52,3 +53,8 @@ def note_told(tx: Transaction, checkpoint_id: str, attempt: int, now: datetime) 
         )
         .values(notified_at=now)
     )
+
+
+def _awaits(checkpoint_id: str, attempt: int) -> Sequence[ColumnElement[bool]]:
+    is_same = (checkpoints.c.id == checkpoint_id, checkpoints.c.attempt == attempt)
+    return (*is_same, checkpoints.c.status == CheckpointStatus.AWAITING)

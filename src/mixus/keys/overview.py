@@ -17,7 +17,7 @@ from mixus.keys.report import DAYS_KEPT
 from mixus.keys.tables import key_usage, keys
 from mixus.keys.usage import day_of
 
-PAGE: Final = 20
+PAGE: Final = 15
 RECENT_DAYS: Final = 7
 ENDS_SOON: Final = timedelta(days=14)
 

@@ -9,27 +9,34 @@ from mixus.server.reading import read
 
 POLL_SECONDS: Final = 0.25
 
-Moves = tuple[int | None, ...]
-
 
 class Changes:
     """Belongs to one event loop, so it needs no locks."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.seen: Moves = ()
+        # A word of `queries.latest_moves`; none as long as nobody has looked.
+        self.seen = ""
         self._news = asyncio.Event()
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
 
-    async def wait(self, seen: Moves, timeout_seconds: float) -> bool:
+    async def look(self) -> str:
+        latest = await read(self.database, queries.latest_moves, self.database)
+        if latest != self.seen:
+            self.seen = latest
+            self._news.set()
+            self._news = asyncio.Event()
+        return latest
+
+    async def wait(self, seen: str, timeout_seconds: float) -> bool:
         self._waiting += 1
         if self._task is None or self._task.done():
-            self.seen = ()
+            self.seen = ""
             self._task = asyncio.create_task(self._watch())
         try:
             async with asyncio.timeout(timeout_seconds):
-                while self.seen in {(), seen}:
+                while self.seen in {"", seen}:
                     await self._news.wait()
         except TimeoutError:
             return False
@@ -39,9 +46,5 @@ class Changes:
 
     async def _watch(self) -> None:
         while self._waiting:
-            latest = await read(self.database, queries.latest_moves, self.database)
-            if latest != self.seen:
-                self.seen = latest
-                self._news.set()
-                self._news = asyncio.Event()
+            await self.look()
             await asyncio.sleep(POLL_SECONDS)

@@ -151,8 +151,12 @@ async def _whole_body(scope: Scope, receive: Receive) -> Receive:
     return replay
 
 
-def _problem(error: MixusError, _scope: Scope, request_id: str, support: str | None) -> Response:
-    return errors.problem(error, request_id, support)
+def _problem(error: MixusError, scope: Scope, request_id: str, support: str | None) -> Response:
+    answer = errors.problem(error, request_id, support)
+    if not scope["path"].startswith(API):
+        # Else a cache might keep a 404 by itself (RFC 9111 §4.2.2). Below /api/ every answer has it.
+        answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 def _has_body(headers: dict[bytes, bytes]) -> bool:

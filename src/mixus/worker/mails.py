@@ -39,7 +39,7 @@ class Letterhead:
     public_url: str
     # What the link in a review mail may do, and what it is signed with.
     links: ReviewLinks = ReviewLinks.OFF
-    secret: bytes = field(default=b"", repr=False)
+    secret: bytes = field(repr=False, kw_only=True)
 
 
 HEADLINES: Final = {

@@ -32,7 +32,7 @@ class Postman:
             return Refusal(Reason.UNREACHABLE)
 
 
-def employ(settings: Settings, secret: bytes = b"") -> Postman | None:
+def employ(settings: Settings, secret: bytes) -> Postman | None:
     """None where mail is not set up; where it is in part, the log says once what is missing.
 
     `secret` signs the links in review mails.
@@ -43,4 +43,4 @@ def employ(settings: Settings, secret: bytes = b"") -> Postman | None:
             logger.warning("no mail leaves: %s not set", " and ".join(settings.missing_for_mail))
         return None
     place = server.sender, server.domain, settings.public_url
-    return Postman(server, Letterhead(*place, settings.review_links, secret))
+    return Postman(server, Letterhead(*place, settings.review_links, secret=secret))

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from mixus.accounts import attempts, links, sessions
@@ -30,19 +30,23 @@ class Schedule:
     """The jobs by name, in order. Every process may run all of them: they compete in the database."""
 
     jobs: Mapping[str, Job] = field(default_factory=dict)
+    # Deadlines do not wait for a thousand mails and a slow server.
+    longest_turn: timedelta = timedelta(seconds=30)
 
     def run(self, stopping: threading.Event) -> None:
-        """All that is due now, piece by piece until it is time to stop."""
+        """All that is due now, piece by piece, until it is time to stop or another job's turn."""
         for name, job in self.jobs.items():
+            started = clock.utc_now()
             try:
                 while not stopping.is_set() and job(clock.utc_now()):
-                    pass
+                    if clock.utc_now() - started >= self.longest_turn:
+                        break
             except Exception:
                 # One that fails holds up none of the others, and is tried again at the next round.
                 logger.exception("%s failed; trying again", name)
 
 
-def schedule(database: Database, settings: Settings, review_secret: bytes = b"") -> Schedule:
+def schedule(database: Database, settings: Settings, review_secret: bytes) -> Schedule:
     """`review_secret` signs the links in review mails."""
     jobs: dict[str, Job] = {
         "notices of keys": partial(give_notices, database),

@@ -15,14 +15,14 @@ BOB = "bob@example.org"
 SECOND = timedelta(seconds=1)
 
 
-def view(waiting: Waiting, seconds: float) -> None:
+def view(waiting: Waiting, seconds: float, attempt: int = 1) -> None:
     with waiting.database.transaction() as tx:
-        viewing.note_view(tx, waiting.checkpoint_id, NOW + seconds * SECOND)
+        viewing.note_view(tx, waiting.checkpoint_id, attempt, NOW + seconds * SECOND)
 
 
 def work(waiting: Waiting, milliseconds: int, seconds: float) -> int | None:
     with waiting.database.transaction() as tx:
-        viewing.note_active(tx, waiting.checkpoint_id, milliseconds, NOW + seconds * SECOND)
+        viewing.note_active(tx, waiting.checkpoint_id, 1, milliseconds, NOW + seconds * SECOND)
     found: int | None = waiting.checkpoint["active_review_ms"]
     return found
 
@@ -75,3 +75,15 @@ def test_a_hint_keeps_what_was_of_its_attempt_and_the_next_ask_begins_anew(datab
     waiting.ask_again(NOW + 20 * SECOND)
     row = waiting.checkpoint
     assert (row["notified_at"], row["first_viewed_at"], row["active_review_ms"]) == (None, None, None)
+
+
+def test_a_page_of_the_attempt_before_that_is_still_open_tells_nothing_of_the_next(
+    database: Database,
+) -> None:
+    waiting = reviews.waiting(database, BOB)
+    view(waiting, 1)
+    waiting.decide(reviews.person(database, BOB), Decision.HINT, NOW + 2 * SECOND)
+    waiting.ask_again(NOW + 3 * SECOND)
+    view(waiting, 4, attempt=1)
+    assert work(waiting, 1_000, 5) is None
+    assert waiting.checkpoint["first_viewed_at"] is None

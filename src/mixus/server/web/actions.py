@@ -4,11 +4,11 @@ Pure: from a tool's name and arguments to what a page shows. A form of its own i
 where an argument is more or other than expected, all of them stand in a table.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+import httpx2
 from pydantic import ValidationError
 
 from mixus.agents.tools.database import Statement
@@ -104,8 +104,16 @@ def _mail(mail: Email, _files: _Files) -> Seen:
         f"sends an e-mail to {', '.join(dict.fromkeys(mail.recipients))}",
         facts=[("To", ", ".join(mail.to)), *copies, ("Subject", mail.subject)],
         text=mail.body,
-        notes=() if mail.body else ["The mail has no text."],
+        notes=[*_letters(mail.recipients), *(() if mail.body else ["The mail has no text."])],
     )
+
+
+def _letters(addresses: Sequence[str]) -> Iterator[str]:
+    """Letters of other scripts can look just like those of a well-known address."""
+    for address in dict.fromkeys(addresses):
+        if not address.isascii():
+            named = address.encode("ascii", "namereplace").decode()
+            yield f"Not all letters of {address} are a to z. It is: {named}"
 
 
 def _statement(statement: Statement, _files: _Files) -> Seen:
@@ -184,10 +192,10 @@ def _text(content: bytes) -> str | None:
 
 
 def _host(url: str) -> str:
-    """Where it truly goes: what stands before an @ is no host."""
+    """Read as by what sends it: what stands before an @ is no host, and foreign letters become `xn--`."""
     try:
-        return urlsplit(url).hostname or url
-    except ValueError:
+        return httpx2.URL(url).raw_host.decode() or url
+    except (httpx2.InvalidURL, ValueError):
         return url
 
 

@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from mixus.agents import provider_states
-from mixus.agents.catalog import OFFLINE, Catalog
+from mixus.agents.catalog import OFFLINE, Catalog, is_pattern
 from mixus.core.errors import Invalid
 from mixus.server.web import frame
 from mixus.server.web.visits import AdminSeeing
-
-WILD: Final = frozenset("*?[")
 
 router = APIRouter(include_in_schema=False)
 
@@ -56,7 +53,7 @@ def named_models(catalog: Catalog) -> Sequence[NamedModel]:
     if catalog.rules.judge is not None:
         uses.setdefault(catalog.rules.judge, []).append("judge")
     for name in sorted(catalog.rules.allowed or ()):
-        if not WILD & set(name):
+        if not is_pattern(name):
             uses.setdefault(name, []).append("allowed")
     return [_named(catalog, name, words) for name, words in uses.items()]
 

@@ -97,8 +97,14 @@ def _decision(checkpoint: Row) -> Answer:
 def _edits(action: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[Edit]:
     after: Mapping[str, Any] = action["arguments"]
     for name in dict.fromkeys([*before, *after]):
-        if before.get(name) != after.get(name):
+        if _exactly(before, name) != _exactly(after, name):
             yield Edit(action["tool"], name, _spelled(before, name), _spelled(after, name))
+
+
+def _exactly(arguments: Mapping[str, Any], name: str) -> bytes:
+    """In Python `true` equals 1, and 1 equals 1.0."""
+    found = {name: arguments[name]} if name in arguments else {}
+    return orjson.dumps(found, option=orjson.OPT_SORT_KEYS)
 
 
 def _spelled(arguments: Mapping[str, Any], name: str) -> str | None:

@@ -13,14 +13,17 @@ from mixus.agents.edits import revise
 from mixus.agents.tools.registry import Registry
 from mixus.core.errors import Invalid
 from mixus.core.text import visible
+from mixus.evals.digests import digest
 from mixus.evals.lifecycle import Decision, Source
 from mixus.evals.review_queries import Desk
 from mixus.evals.tasks import Edits, Effective, Verdict
 from mixus.server import errors
 from mixus.server.api.checkpoints import LARGEST_ATTEMPT, DecisionFields
 from mixus.server.web.forms import Fields, Form, parsed
+from mixus.server.web.visits import CSRF_FIELD
 
 EDIT: Final = "edit"
+MILLISECONDS: Final = "milliseconds"
 _MILLISECONDS: Final = re.compile("[0-9]{1,8}")
 APPROVE: Final = Decision.APPROVE.value
 # A form is sent whole, and each byte may take six on its way: longer ones are not sent along to be edited.
@@ -29,6 +32,7 @@ MOST_FIELDS: Final = 300
 MOST_ROWS: Final = 16
 CHARACTERS_IN_A_ROW: Final = 70
 UNTOUCHED: Final = "Nothing is edited yet: change an argument below its action, or approve it as it is."
+FOREIGN: Final = "This form holds a field that the page has not, or one twice; open the page again."
 UNUSED: Final = (
     "You edited arguments, and only “Approve with edits” uses that: choose it, or put them back as they were."
 )
@@ -45,18 +49,25 @@ class DecisionForm(Form):
 
 @dataclass(frozen=True)
 class EditField:
-    """One argument. Texts are edited as they are, everything else as JSON."""
+    """One argument. Texts are edited as they are, lists of short ones by line, everything else as JSON."""
 
     name: str
     label: str
     given: Any
 
     @property
+    def is_list(self) -> bool:
+        """Recipients, and the like. An empty list may be one of anything: JSON may be written into it."""
+        return isinstance(self.given, list) and all(map(_is_line, self.given))
+
+    @property
     def is_json(self) -> bool:
-        return not isinstance(self.given, str)
+        return not isinstance(self.given, str) and not self.is_list
 
     @property
     def text(self) -> str:
+        if self.is_list:
+            return "\n".join(self.given)
         return _as_json(self.given) if self.is_json else _lines(self.given)
 
     @property
@@ -72,8 +83,11 @@ class EditField:
         """As it was, where it was not touched: a browser changes the ends of lines. Raises Invalid."""
         if typed is None or typed == self.text:
             return self.given
-        if not self.is_json:
-            return typed
+        if self.is_list and not typed.lstrip().startswith("["):
+            return [line.strip() for line in typed.split("\n") if line.strip()]
+        return self._parsed(typed) if self.is_json or self.is_list else typed
+
+    def _parsed(self, typed: str) -> Any:
         try:
             return orjson.loads(typed)
         except orjson.JSONDecodeError as error:
@@ -82,7 +96,7 @@ class EditField:
 
 def milliseconds(fields: Fields) -> int | None:
     """What the page measured since it last told; None where no script did."""
-    text = fields.text("milliseconds") or ""
+    text = fields.text(MILLISECONDS) or ""
     return int(text) if _MILLISECONDS.fullmatch(text) else None
 
 
@@ -105,6 +119,8 @@ def fields_of(desk: Desk) -> dict[str, list[EditField]]:
 def verdict(fields: Fields, desk: Desk, tools: Registry) -> Verdict:
     """Raises Invalid. Of an attempt that is over no edit is read: the record itself refuses it."""
     form = parsed(DecisionForm, Fields({name: fields.all(name) for name in DecisionForm.model_fields}))
+    if desk.is_open(form.attempt):
+        _require_own(fields, desk)
     edited = _edited(fields, desk) if desk.is_open(form.attempt) else {}
     _require_use(form, edited, is_open=desk.is_open(form.attempt))
     body = {
@@ -141,9 +157,18 @@ def _edited(fields: Fields, desk: Desk) -> dict[str, dict[str, Any]]:
     for action in desk.checkpoint["proposed_actions"]:
         every = fields_of(desk).get(action["actionId"], [])
         arguments = {each.label: each.value(fields.text(each.name)) for each in every}
-        if every and arguments != action["arguments"]:
+        # Compared by digest, because in Python `true` equals 1, and 1 equals 1.0.
+        if every and digest(EDIT, arguments) != digest(EDIT, action["arguments"]):
             found[action["actionId"]] = arguments
     return found
+
+
+def _require_own(fields: Fields, desk: Desk) -> None:
+    """Nothing that a form holds is passed over: neither what is unknown nor what stands there twice."""
+    edits = {each.name for every in fields_of(desk).values() for each in every}
+    known = edits | {*DecisionForm.model_fields, CSRF_FIELD, MILLISECONDS}
+    if any(name not in known or len(texts) > 1 for name, texts in fields.values.items()):
+        raise Invalid(FOREIGN, field=EDIT)
 
 
 def _require_use(form: DecisionForm, edited: Mapping[str, Any], *, is_open: bool) -> None:
@@ -189,6 +214,12 @@ def _problems(tools: Registry, tool: str, arguments: Mapping[str, Any]) -> Itera
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False, include_input=False):
             yield str(next(iter(error["loc"]), "")), error["msg"].removeprefix("Value error, ")
+
+
+def _is_line(value: Any) -> bool:
+    """Whether it comes out of a field as it went in, with others below it."""
+    is_text = isinstance(value, str) and not value.startswith("[")
+    return is_text and value.splitlines() == [value.strip()]
 
 
 def _as_json(value: Any) -> str:

@@ -14,13 +14,13 @@ from mixus.core.database import Row
 from mixus.evals import browsing
 from mixus.evals.lifecycle import REHEARSAL, Status, TestMode
 from mixus.server.api.create import base_url
-from mixus.server.web import frame
+from mixus.server.web import frame, live
 from mixus.server.web.evaluation_filters import LABELS, Asked, asked
 from mixus.server.web.models import offered_models
 from mixus.server.web.visits import Seeing, Visit
 
 # Of fifty, the page would weigh more than its style and script together.
-ON_A_PAGE: Final = 25
+ON_A_PAGE: Final = 20
 MOST_COUNTED: Final = 1000
 FOLDED: Final = frozenset({"mode", "model", "metadata", "from", "to"})
 
@@ -40,7 +40,7 @@ def list_evaluations(visit: Seeing) -> Response:
     return frame.page(
         visit,
         "evaluations.html",
-        stream="/live/executions",
+        stream=live.of_all(visit.tx),
         rows=[_shown(row, visit.now) for row in found.items],
         older=ask.address(cursor=found.next_cursor) if found.next_cursor else None,
         is_cut=found.next_cursor is not None and len(found.items) < ON_A_PAGE,

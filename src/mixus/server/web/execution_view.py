@@ -10,8 +10,8 @@ from starlette.responses import Response
 from mixus.agents.catalog import OFFLINE
 from mixus.core.clock import to_ms
 from mixus.core.database import Row
-from mixus.evals import external_rules, record, timeouts
-from mixus.evals.lifecycle import FINAL, Environment, Failure, Source, TestMode
+from mixus.evals import external_rules, record, service, timeouts
+from mixus.evals.lifecycle import FINAL, Failure, Source, TestMode
 from mixus.evals.record import Record
 from mixus.server.api import documents
 from mixus.server.web import frame, timeline
@@ -121,10 +121,8 @@ def human(found: Record) -> dict[str, Any]:
 
 
 def may_retry(visit: Visit, found: Record) -> bool:
-    execution = found.execution
-    is_safe = execution["environment"] is not Environment.LIVE or visit.principal.may_go_live
-    is_ours = not external_rules.is_external(execution)
-    return is_safe and is_ours and execution["status"] in FINAL and record.may_change(found, visit.principal)
+    is_free = service.why_no_retry(visit.principal, found.execution) is None
+    return is_free and record.may_change(found, visit.principal)
 
 
 def shares(metrics: Mapping[str, Any]) -> list[Share]:

@@ -13,6 +13,7 @@ from mixus.evals.lifecycle import REHEARSAL
 from mixus.server.web import showing, static
 from mixus.server.web.visits import OpenVisit, Visit
 
+VERSION: Final = version("mixus")
 TEMPLATES: Final = Path(__file__).parent / "templates"
 # Scripts, styles and pictures are our own files; a page cannot be framed, and tells no other site of itself.
 POLICY: Final = (
@@ -62,7 +63,7 @@ def _answer(visit: Visit | OpenVisit, template: str, status: int, values: dict[s
         "path": visit.request.url.path,
         "said": showing.said(visit.request.query_params.get("said")),
         "support": settings.support_contact,
-        "mixus_version": version("mixus"),
+        "mixus_version": VERSION,
     }
     return html(template, status, shell | values)
 

@@ -6,6 +6,8 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
+from mixus.accounts.principal import Principal
+from mixus.core.database import Transaction
 from mixus.core.errors import MixusError
 from mixus.evals import queries
 from mixus.server.deps import ExecutionId, Served, services_of
@@ -23,19 +25,36 @@ router = APIRouter(include_in_schema=False)
 
 # Waits for news, so long at most; whether there was any.
 Wait = Callable[[], Awaitable[bool]]
+# Raises what this person would be told who asked for it now.
+Require = Callable[[Principal], Awaitable[object]]
+
+
+def of_all(tx: Transaction) -> str:
+    """Where a list listens: to what came after the rows that it shows."""
+    return f"/live/executions?seen={queries.moves_within(tx)}"
 
 
 @router.get("/live/executions")
-async def follow_all(request: Request, _visitor: Visitor, services: Served) -> StreamingResponse:
-    seen = await read(services.database, queries.latest_moves, services.database)
+async def follow_all(
+    request: Request,
+    _visitor: Visitor,
+    services: Served,
+    seen: Annotated[str, Query(max_length=64)] = "",
+) -> StreamingResponse:
+    """`seen` is the word of `of_all` that the page was made with."""
+    latest = await services.changes.look()
+    known = seen or latest
 
     async def wait() -> bool:
-        nonlocal seen
-        is_news = await services.changes.wait(seen, RECHECK_SECONDS)
-        seen = services.changes.seen if is_news else seen
+        nonlocal known
+        is_news = await services.changes.wait(known, RECHECK_SECONDS)
+        known = services.changes.seen if is_news else known
         return is_news
 
-    return _stream(request, wait)
+    async def require(_principal: Principal) -> None:
+        """That he is signed in is enough."""
+
+    return _stream(request, wait, require)
 
 
 @router.get("/live/executions/{executionId}")  # noqa: FAST003 - an alias in deps.py
@@ -47,7 +66,12 @@ async def follow_one(
     seen: Annotated[int, Query(ge=0)] = 0,
 ) -> StreamingResponse:
     """`seen` is the length of the trace and the version, added, that the page was made with."""
-    await read(services.database, queries.status_rows, services.database, visitor, execution_id)
+    database = services.database
+
+    async def require(principal: Principal) -> None:
+        await read(database, queries.status_rows, database, principal, execution_id)
+
+    await require(visitor)
     known = seen
 
     async def wait() -> bool:
@@ -58,25 +82,25 @@ async def follow_one(
             RECHECK_SECONDS,
         )
         if is_news:
-            pulse = queries.pulses(services.database, [execution_id]).get(execution_id)
+            pulse = (await read(database, queries.pulses, database, [execution_id])).get(execution_id)
             known = 0 if pulse is None else pulse["trace_count"] + pulse["version"]
         return is_news
 
-    return _stream(request, wait)
+    return _stream(request, wait, require)
 
 
-def _stream(request: Request, wait: Wait) -> StreamingResponse:
-    return StreamingResponse(_told(request, wait), media_type="text/event-stream", headers=HEADERS)
+def _stream(request: Request, wait: Wait, require: Require) -> StreamingResponse:
+    return StreamingResponse(_told(request, wait, require), media_type="text/event-stream", headers=HEADERS)
 
 
-async def _told(request: Request, wait: Wait) -> AsyncIterator[bytes]:
-    """Each round asks again who is looking."""
+async def _told(request: Request, wait: Wait, require: Require) -> AsyncIterator[bytes]:
+    """Each round asks again who is looking, and whether he still may."""
     door = services_of(request).door
     yield KEEP_ALIVE
     while True:
         is_news = await wait()
         try:
-            await door.visitor(request.scope)
+            await require(await door.visitor(request.scope))
         except MixusError:
             yield CLOSED
             return

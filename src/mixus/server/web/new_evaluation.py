@@ -34,6 +34,7 @@ ADVANCED: Final = frozenset(
         *("onReviewTimeout", "tools", "metadata", "script"),
     }
 )
+ABBREVIATIONS: Final = {"vat": "VAT"}
 KINDS: Final = (
     ("", "not measured"),
     (scoring.Kind.CONTAINS, "contains this text"),
@@ -55,9 +56,11 @@ def new_evaluation(visit: Seeing) -> Response:
 
 @router.post("/eval/new/more")
 def more_checkpoints(visit: Posting) -> Response:
-    """The same form with room for more of them."""
+    """The same form with room for more of them, also below rows that are still empty."""
     _require_maker(visit.principal)
-    return _form(visit, compacted(visit.fields), spare=FEWEST_ROWS)
+    fields = compacted(visit.fields)
+    spare = count_checkpoints(visit.fields) - count_checkpoints(fields) + FEWEST_ROWS
+    return _form(visit, fields, spare=spare)
 
 
 @router.post("/eval/new")
@@ -169,4 +172,4 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 def _in_words(name: str) -> str:
     """`seenSince` is a name for programs; a label reads `Seen since`."""
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
-    return words.capitalize()
+    return ABBREVIATIONS.get(words, words.capitalize())

@@ -1,9 +1,11 @@
 """What a person is shown who cannot be served: the page to sign in, or one sentence and a way back."""
 
+import re
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -11,10 +13,15 @@ from mixus.accounts.sessions import SessionExpired, SessionMissing
 from mixus.core.errors import MixusError
 from mixus.keys import tokens
 from mixus.server import errors
+from mixus.server.cookies import CrossSite
 from mixus.server.web import frame
+from mixus.server.web.forms import Fields
 
 API: Final = "/api/"
 SIGN_IN: Final = "/signin"
+SIGNED_OUT: Final = "Your sign-in is over, and nothing was recorded. Sign in, and do it again."
+# What no person has typed, and what nobody shall see again.
+NOT_TYPED: Final = re.compile(r"csrf|once|attempt|milliseconds|action|next|.*password.*", re.IGNORECASE)
 
 
 def is_for_a_person(scope: Scope) -> bool:
@@ -24,16 +31,19 @@ def is_for_a_person(scope: Scope) -> bool:
 
 
 def refusal(error: MixusError, scope: Scope, request_id: str, support: str | None = None) -> Response:
-    if isinstance(error, SessionMissing | SessionExpired) and scope["method"] == "GET":
+    is_over = isinstance(error, SessionMissing | SessionExpired)
+    if is_over and scope["method"] == "GET":
         return frame.see_other(f"{SIGN_IN}?next={quote(_address(scope), safe='')}")
     status = errors.status_of(error)
+    sign_in = f"{SIGN_IN}?next={quote(_came_from(scope), safe='')}"
     values = {
-        "title": errors.TITLES.get(status, status.phrase),
+        "title": "You are signed out" if is_over else errors.TITLES.get(status, status.phrase),
         "status": status.value,
-        "detail": tokens.without_keys(error.detail),
+        "detail": SIGNED_OUT if is_over else tokens.without_keys(error.detail),
         "request_id": request_id,
         "support": support,
-        "sign_in": status is HTTPStatus.UNAUTHORIZED,
+        "sign_in": sign_in if status is HTTPStatus.UNAUTHORIZED else None,
+        "typed": _typed(scope) if is_over or isinstance(error, CrossSite) else [],
     }
     answer = frame.html("refusal.html", status, values)
     answer.headers.update(errors.headers(error, status))
@@ -46,9 +56,22 @@ def safe_next(text: str | None) -> str:
     Browsers read a backslash as a slash and drop tabs and line ends, so that more than `//` leaves the site.
     """
     path = text or "/"
-    parts = urlsplit(path)
-    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc
+    is_ours = path.startswith("/") and not path.startswith("//")
     return path if is_ours and path.isprintable() and "\\" not in path else "/"
+
+
+def _typed(scope: Scope) -> list[tuple[str, str]]:
+    """What stood in the form that nobody took, by the names of its fields."""
+    fields: Fields = scope["state"].get("typed", Fields())
+    found = ((name, text) for name, texts in fields.values.items() for text in texts if text.strip())
+    return [(name, tokens.without_keys(text)) for name, text in found if not NOT_TYPED.fullmatch(name)]
+
+
+def _came_from(scope: Scope) -> str:
+    """The page that the form stood on; browsers tell it to its own site only."""
+    headers = Headers(scope=scope)
+    scheme, _, path = headers.get("referer", "").partition(f"://{headers.get('host')}")
+    return safe_next(path) if scheme in {"http", "https"} else "/"
 
 
 def _address(scope: Scope) -> str:

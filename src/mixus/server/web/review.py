@@ -13,7 +13,7 @@ from mixus.evals.lifecycle import FINAL
 from mixus.evals.review_queries import Desk, Tab
 from mixus.server.api.checkpoints import LARGEST_ATTEMPT
 from mixus.server.deps import ReviewId
-from mixus.server.web import frame, reviewing
+from mixus.server.web import frame, live, reviewing
 from mixus.server.web.forms import Fields, Form, Refused, parsed
 from mixus.server.web.reviewing import Asking
 from mixus.server.web.visits import Posting, Seeing, Visit, Visiting
@@ -38,12 +38,14 @@ class AttemptQuery(Query):
 
 
 class ActiveForm(Form):
+    attempt: Annotated[int, Field(ge=1, le=LARGEST_ATTEMPT)]
     milliseconds: Annotated[int, Field(ge=0, le=LONGEST_MS)]
 
 
 @router.get("/review")
 def show_queue(visit: Seeing, query: Annotated[QueueQuery, QueryOf()]) -> Response:
-    return frame.page(visit, "review.html", stream="/live/executions", tab=query.tab, **_listed(visit, query))
+    stream = live.of_all(visit.tx)
+    return frame.page(visit, "review.html", stream=stream, tab=query.tab, **_listed(visit, query))
 
 
 @router.get("/review/{reviewId}")  # noqa: FAST003 - an alias in deps.py
@@ -70,7 +72,7 @@ def decide_checkpoint(visit: Posting, review_id: ReviewId) -> Response:
 def note_active(visit: Posting, review_id: ReviewId) -> Response:
     desk = review_queries.desk_of(visit.tx, visit.principal, review_id)
     measured = parsed(ActiveForm, visit.fields)
-    reviewing.note_active(_asking(visit, desk), desk, measured.milliseconds)
+    reviewing.note_active(_asking(visit, desk), desk, measured.attempt, measured.milliseconds)
     return Response(status_code=204)
 
 

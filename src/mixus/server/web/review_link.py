@@ -18,6 +18,7 @@ from mixus.server.web import frame, reviewing
 from mixus.server.web.forms import Refused, parsed
 from mixus.server.web.review import ActiveForm, AttemptQuery, present, shown_attempt
 from mixus.server.web.reviewing import Asking
+from mixus.server.web.sign_in import WITHOUT_PATH
 from mixus.server.web.visits import CSRF_FIELD, OpenPosting, OpenSeeing, OpenVisit
 
 SIGN_IN_TO_DECIDE = "This link shows and does not decide. Sign in to decide."
@@ -65,7 +66,7 @@ def decide_checkpoint(
 def note_active(visit: OpenPosting, checkpoint_id: LinkedCheckpointId, signature: Signature) -> Response:
     opened = _deciding(visit, checkpoint_id, signature)
     measured = parsed(ActiveForm, visit.fields.without(CSRF_FIELD))
-    reviewing.note_active(_asking(visit, opened), opened.desk, measured.milliseconds)
+    reviewing.note_active(_asking(visit, opened), opened.desk, measured.attempt, measured.milliseconds)
     return Response(status_code=204)
 
 
@@ -89,7 +90,7 @@ def _page(visit: OpenVisit, opened: Opened, attempt: int, refusal: Refused | Non
     values = reviewing.values(_asking(visit, opened), opened.desk, attempt, visit.fields, refusal)
     if visit.services.settings.review_links is ReviewLinks.VIEW:
         values["why_not"] = SIGN_IN_TO_DECIDE
-    return frame.open_page(
+    answer = frame.open_page(
         visit,
         reviewing.template(opened.desk, attempt),
         200 if refusal is None else refusal.status,
@@ -98,6 +99,8 @@ def _page(visit: OpenVisit, opened: Opened, attempt: int, refusal: Refused | Non
         is_link=True,
         **values,
     )
+    answer.headers.update(WITHOUT_PATH)
+    return answer
 
 
 def _asking(visit: OpenVisit, opened: Opened) -> Asking:

@@ -12,7 +12,7 @@ from mixus.core.database import Row, Transaction
 from mixus.evals import review_queries, timeouts, viewing
 from mixus.evals.decide import decide
 from mixus.evals.external_rules import is_external
-from mixus.evals.lifecycle import HINT_LIMIT, Environment, OnTimeout, Source
+from mixus.evals.lifecycle import HINT_LIMIT, CheckpointStatus, Environment, OnTimeout, Source
 from mixus.evals.review_queries import Desk
 from mixus.server.services import Services
 from mixus.server.web import actions, deciding
@@ -25,6 +25,12 @@ CLOSED: Final = "review_closed.html"
 MAY_IT: Final = "May the agent do exactly this?"
 IS_RIGHT: Final = "Is this right?"
 PRACTICE: Final = "Sandbox: nothing will be sent."
+OUTSIDE: Final = (
+    "Said to be a sandbox: the agent runs outside of this service, which cannot hold it to that. "
+    "Decide as if it were real."
+)
+# What was asked about is shown where nothing took its place.
+REFUSED: Final = frozenset({CheckpointStatus.REJECTED, CheckpointStatus.EXPIRED})
 ENDS: Final = {
     OnTimeout.EXPIRE: "it expires, and nothing of it is done",
     OnTimeout.REJECT: "it is rejected, and nothing of it is done",
@@ -65,7 +71,7 @@ def decided(asking: Asking, desk: Desk, fields: Fields) -> Row | Refused:
 def note_view(asking: Asking, desk: Desk, attempt: int) -> None:
     """Somebody who may decide opened what can be decided."""
     if desk.is_open(attempt) and review_queries.why_not(asking.principal, desk.execution) is None:
-        viewing.note_view(asking.tx, desk.checkpoint["id"], asking.now)
+        viewing.note_view(asking.tx, desk.checkpoint["id"], attempt, asking.now)
 
 
 def _note_end(asking: Asking, desk: Desk, milliseconds: int | None) -> None:
@@ -73,12 +79,12 @@ def _note_end(asking: Asking, desk: Desk, milliseconds: int | None) -> None:
     if milliseconds is None:
         note_view(asking, desk, desk.attempt)
     else:
-        note_active(asking, desk, milliseconds)
+        note_active(asking, desk, desk.attempt, milliseconds)
 
 
-def note_active(asking: Asking, desk: Desk, milliseconds: int) -> None:
+def note_active(asking: Asking, desk: Desk, attempt: int, milliseconds: int) -> None:
     if review_queries.why_not(asking.principal, desk.execution) is None:
-        viewing.note_active(asking.tx, desk.checkpoint["id"], milliseconds, asking.now)
+        viewing.note_active(asking.tx, desk.checkpoint["id"], attempt, milliseconds, asking.now)
 
 
 def template(desk: Desk, attempt: int) -> str:
@@ -122,12 +128,13 @@ def _open(asking: Asking, desk: Desk, fields: Fields) -> dict[str, Any]:
 def _closed(desk: Desk, attempt: int, fields: Fields) -> dict[str, Any]:
     row = asked(desk.checkpoint)
     answer = next((each for each in row.answers if each.attempt == attempt), None)
-    effective = desk.checkpoint["effective_actions"]
+    is_refused = desk.checkpoint["status"] in REFUSED
+    shown = desk.checkpoint["proposed_actions" if is_refused else "effective_actions"]
     return {
         "question": _question(desk.checkpoint),
         "answer": answer,
         "edits": row.edits,
-        "actions": actions.shown(effective, None) if attempt == desk.attempt else [],
+        "actions": actions.shown(shown, None) if attempt == desk.attempt else [],
         "is_asked_again": attempt < desk.attempt and desk.is_open(desk.attempt),
         "typed": deciding.typed(fields, desk),
     }
@@ -141,7 +148,7 @@ def _question(checkpoint: Row) -> str:
 def _reality(execution: Row, shown: list[ShownAction]) -> str:
     """What an approval does to the world, before anything else is read."""
     if execution["environment"] is Environment.SANDBOX:
-        return PRACTICE
+        return OUTSIDE if is_external(execution) else PRACTICE
     done = "; ".join(each.seen.does for each in shown)
     return f"LIVE: this {done}." if done else "LIVE: what the agent does after your approval may be real."
 

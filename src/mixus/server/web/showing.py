@@ -49,10 +49,14 @@ def when(moment: datetime) -> Markup:
     return _time(moment, f"{moment.day} {moment:%b %Y, %H:%M} UTC", "at")
 
 
+# So that what was given for 90 days a moment ago ends in 90 days, and not in 89.
+MINUTE: Final = timedelta(minutes=1)
+
+
 def ago(moment: datetime, now: datetime) -> Markup:
     """How far away it is, before or after now; exact where the pointer rests."""
     distance = now - moment
-    words = f"{span(distance)} ago" if distance >= timedelta() else f"in {span(-distance)}"
+    words = f"{span(distance)} ago" if distance >= timedelta() else f"in {span(MINUTE - distance)}"
     return _time(moment, "just now" if abs(distance) < timedelta(seconds=10) else words, "ago")
 
 

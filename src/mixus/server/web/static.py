@@ -33,6 +33,7 @@ async def static_file(request: Request, name: str) -> Response:
     return Response(compressed(name), media_type=TYPES[name], headers=headers)
 
 
+@lru_cache(maxsize=len(TYPES))
 def address(name: str) -> str:
     """With a digest of the content: a new release is loaded anew, and nothing else ever is."""
     return f"/static/{name}?{hashlib.sha256(content(name)).hexdigest()[:12]}"

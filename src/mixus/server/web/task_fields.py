@@ -26,6 +26,7 @@ NESTED: Final = frozenset({"expectedOutcome", "parameters"})
 _CHECKPOINT: Final = re.compile(r"checkpoints\.([0-9]{1,3})\.(\w+)", re.ASCII)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,15}")
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_MINUTES: Final = re.compile("[0-9]{1,7}")
 
 
 def task_of(fields: Fields) -> CreateTask:
@@ -56,7 +57,7 @@ def compacted(fields: Fields) -> Fields:
 
 
 def count_checkpoints(fields: Fields) -> int:
-    """Of compacted fields."""
+    """The rows, with those that were left empty where the fields are not compacted."""
     return len({found[1] for name in fields.values if (found := _CHECKPOINT.fullmatch(name))})
 
 
@@ -124,9 +125,10 @@ def _number(_name: str, text: str) -> int | float | str:
 
 def _minutes(name: str, text: str) -> int:
     longest = LONGEST_MINUTES[name]
-    if not text.strip().isdecimal() or not 1 <= int(text[:15]) <= longest:
+    minutes = int(text.strip()) if _MINUTES.fullmatch(text.strip()) else 0
+    if not 1 <= minutes <= longest:
         raise Invalid(f"Give whole minutes, from 1 to {longest:,}.", field=name)
-    return int(text) * MINUTE_MS
+    return minutes * MINUTE_MS
 
 
 def _json(name: str, text: str) -> Any:

@@ -45,13 +45,19 @@ async def admin_visitor(principal: Annotated[Principal, Depends(visitor)]) -> Pr
     return principal
 
 
+async def typed_fields(request: Request, _origin: Annotated[None, Depends(own_origin)]) -> Fields:
+    """Read before it is known who sent it: whoever was signed out meanwhile is given back what he typed."""
+    fields = await fields_of(request)
+    request.state.typed = fields
+    return fields
+
+
 async def own_fields(
     request: Request,
+    fields: Annotated[Fields, Depends(typed_fields)],
     _visitor: Annotated[Principal, Depends(visitor)],
-    _origin: Annotated[None, Depends(own_origin)],
 ) -> Fields:
     """What was filled in, when it comes from a page of ours that this session was shown."""
-    fields = await fields_of(request)
     presented = fields.text(CSRF_FIELD) or ""
     if not hmac.compare_digest(presented.encode(), csrf_of(request).encode()):
         raise CrossSite("This form was made for another sign-in; open the page again and repeat it there.")

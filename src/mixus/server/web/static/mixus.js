@@ -13,8 +13,10 @@ const UNITS = [[86400, "day"], [3600, "hour"], [60, "minute"]];
 function distance(seconds) {
   const far = Math.abs(seconds);
   if (far < 10) return "just now";
-  const [size, word] = UNITS.find(([size]) => far >= size) || [1, "second"];
-  const count = Math.floor(far / size);
+  // What was given for 90 days a moment ago ends in 90 days, and not in 89.
+  const counted = seconds > 0 ? far : far + 60;
+  const [size, word] = UNITS.find(([size]) => counted >= size) || [1, "second"];
+  const count = Math.floor(counted / size);
   const words = `${count} ${word}${count === 1 ? "" : "s"}`;
   return seconds > 0 ? `${words} ago` : `in ${words}`;
 }
@@ -30,6 +32,12 @@ function localise(root) {
 }
 localise(document);
 setInterval(() => localise(document), 10_000);
+
+// Where a bar is longer than a phone is wide, it shows where one is.
+for (const here of document.querySelectorAll(".nav [aria-current], .tabs [aria-current]")) {
+  const bar = here.parentElement;
+  bar.scrollLeft = here.offsetLeft - bar.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+}
 
 // Clicks: copying, and what opens or closes a dialog.
 document.addEventListener("click", async (event) => {
@@ -95,8 +103,14 @@ document.addEventListener("submit", (event) => {
 });
 window.addEventListener("pageshow", (event) => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
-  if (event.persisted) location.reload();
+  if (event.persisted && !isTyped()) location.reload();
 });
+
+// What somebody has written and not sent yet: no page throws it away by itself.
+function isTyped() {
+  const areas = [...document.querySelectorAll("main textarea, main form[method=post] input:not([type=hidden])")];
+  return areas.some((each) => each.value !== each.defaultValue || each.checked !== each.defaultChecked);
+}
 
 // The keyboard: an element with data-key is pressed, filled in or opened; j and k go through rows.
 document.addEventListener("keydown", (event) => {
@@ -137,8 +151,8 @@ function follow() {
   if (!address || source || document.hidden) return;
   source = new EventSource(address);
   source.addEventListener("changed", refresh);
-  source.addEventListener("closed", () => { unfollow(); location.reload(); });
-  source.onerror = () => { if (source && source.readyState === EventSource.CLOSED) unfollow(); };
+  source.addEventListener("closed", () => { unfollow(); if (!isTyped()) location.reload(); });
+  source.onerror = () => { if (source && source.readyState === EventSource.CLOSED) { unfollow(); setTimeout(follow, 15_000); } };
 }
 
 function unfollow() { if (source) source.close(); source = null; }
@@ -205,7 +219,8 @@ if (measured) {
   const tell = () => {
     measure();
     if (active < 1) return;
-    const body = new URLSearchParams({ csrf: measured.querySelector("[name=csrf]")?.value ?? "", milliseconds: Math.round(active) });
+    const body = new URLSearchParams({ attempt: measured.elements.attempt.value, milliseconds: Math.round(active) });
+    body.set("csrf", measured.querySelector("[name=csrf]")?.value ?? "");
     if (navigator.sendBeacon(measured.dataset.active, body)) active = 0;
   };
   // What was not told yet goes with the decision.

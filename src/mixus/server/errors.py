@@ -152,12 +152,12 @@ def _invalid(error: RequestValidationError) -> MixusError:
     if found and found[0]["type"] == "json_invalid":
         position = found[0]["loc"][-1]
         return InvalidJson(f"The body is not JSON: {found[0]['ctx']['error']} at character {position}.")
-    return invalid([(item["loc"][1:] or item["loc"], item) for item in found])
+    return invalid([{**item, "loc": item["loc"][1:] or item["loc"]} for item in found])
 
 
-def invalid(found: Sequence[tuple[tuple[int | str, ...], Any]]) -> Invalid:
-    """What a model found wrong, each with its place in what was sent."""
-    members = [{"field": _field(place), "message": _message(item)} for place, item in found[:MOST_ERRORS]]
+def invalid(found: Sequence[Any]) -> Invalid:
+    """What a model found wrong, as pydantic lists it."""
+    members = [{"field": _field(item["loc"]), "message": _message(item)} for item in found[:MOST_ERRORS]]
     first = members[0]
     refused = Invalid(f"{first['field']}: {first['message']}", field=first["field"])
     refused.members["errors"] = members

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from mixus.accounts import sessions
 from mixus.accounts.principal import Principal
-from mixus.server import errors, signing_in
+from mixus.server import signing_in
 from mixus.server.api.session import SessionId
 from mixus.server.signing_in import Entering, Entrance
 from mixus.server.web import frame, roles
@@ -71,16 +71,11 @@ async def _change_password(at: Entrance, principal: Principal, fields: Fields) -
 
 def _page(visit: Visit, refused: Refused | None = None, cursor: str | None = None) -> Response:
     open_ones = sessions.list_own(visit.tx, visit.principal, SESSIONS_SHOWN, cursor, visit.now)
-    answer = frame.page(
+    return frame.page(
         visit,
         "account.html",
-        200 if refused is None else refused.status,
-        refused=refused,
-        problems=refused.problems if refused else {},
+        refused,
         sessions=[(each, device(each.agent)) for each in open_ones.items],
         next_cursor=open_ones.next_cursor,
         may=roles.MAY[visit.principal.role],
     )
-    if refused is not None:
-        answer.headers.update(errors.headers(refused.error, errors.status_of(refused.error)))
-    return answer

@@ -1,6 +1,6 @@
 """/admin: people, limits, models, tools, what may be real, and the audit; for admins alone."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from mixus.server.web import (
@@ -14,13 +14,13 @@ from mixus.server.web import (
     admin_tools,
     frame,
 )
-from mixus.server.web.visits import AdminSeeing
+from mixus.server.web.visits import admin_visitor
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[Depends(admin_visitor)])
 
 
 @router.get("/admin")
-def show_first(_visit: AdminSeeing) -> Response:
+def show_first() -> Response:
     return frame.see_other("/admin/users")
 
 

@@ -20,7 +20,7 @@ from mixus.core.pages import Page
 from mixus.core.text import shortened
 from mixus.server.web import frame
 from mixus.server.web.forms import Fields, Form, Refused, parsed, tried
-from mixus.server.web.visits import AdminSeeing, Visit
+from mixus.server.web.visits import Seeing, Visit
 
 PAGE: Final = 20
 LONGEST_VALUE: Final = 300
@@ -65,7 +65,7 @@ class Event:
 
 
 @router.get("/admin/audit")
-def show_audit(visit: AdminSeeing) -> Response:
+def show_audit(visit: Seeing) -> Response:
     query = visit.request.query_params
     asked = Fields({name: query.getlist(name) for name in ("kind", "actor", "subject", "from", "to")})
     found = tried(visit.tx, lambda: _found(visit, asked, query.get("cursor")))
@@ -75,9 +75,7 @@ def show_audit(visit: AdminSeeing) -> Response:
     return frame.page(
         visit,
         "admin_audit.html",
-        200 if refused is None else refused.status,
-        refused=refused,
-        problems=refused.problems if refused else {},
+        refused,
         typed=typed,
         is_filtered=any(typed.values()),
         kinds=[("", "all"), *((kind, kind) for kind in _kinds(visit.tx, typed))],

@@ -18,7 +18,7 @@ from mixus.evals import lifecycle, timeouts
 from mixus.server import wire
 from mixus.server.web import frame
 from mixus.server.web.showing import span
-from mixus.server.web.visits import AdminSeeing
+from mixus.server.web.visits import Seeing
 
 # A limit that is no number.
 WORDED: Final = frozenset({"endless_keys"})
@@ -39,7 +39,7 @@ class Limit:
 
 
 @router.get("/admin/limits")
-def show_limits(visit: AdminSeeing) -> Response:
+def show_limits(visit: Seeing) -> Response:
     return frame.page(
         visit, "admin_limits.html", limits=limits_of(visit.services.settings), fixed=fixed_limits()
     )

@@ -14,7 +14,7 @@ from mixus.server.web import frame, roles
 from mixus.server.web.forms import Form, Refused, parsed, tried
 from mixus.server.web.once import FIELD, once, word
 from mixus.server.web.sign_in import join_address
-from mixus.server.web.visits import AdminPosting, AdminSeeing, Visit
+from mixus.server.web.visits import Posting, Seeing, Visit
 from mixus.server.wire import Email
 
 REPEATED: Final = (
@@ -38,12 +38,12 @@ class LinkForm(Form):
 
 
 @router.get("/admin/users/invite")
-def ask_whom_to_invite(visit: AdminSeeing) -> Response:
+def ask_whom_to_invite(visit: Seeing) -> Response:
     return _invitation(visit)
 
 
 @router.post("/admin/users/invite")
-def invite(visit: AdminPosting) -> Response:
+def invite(visit: Posting) -> Response:
     def make() -> tuple[str, Made]:
         form = parsed(InvitationForm, visit.fields.without(FIELD))
         made = links.invite(visit.tx, form.email, form.role, visit.principal.actor, visit.now)
@@ -56,12 +56,12 @@ def invite(visit: AdminPosting) -> Response:
 
 
 @router.get("/admin/users/{userId}/password-link")  # noqa: FAST003 - an alias of UserId
-def ask_for_password_link(visit: AdminSeeing, user_id: UserId) -> Response:
+def ask_for_password_link(visit: Seeing, user_id: UserId) -> Response:
     return _password_link(visit, user_id)
 
 
 @router.post("/admin/users/{userId}/password-link")  # noqa: FAST003 - an alias of UserId
-def make_password_link(visit: AdminPosting, user_id: UserId) -> Response:
+def make_password_link(visit: Posting, user_id: UserId) -> Response:
     def make() -> tuple[str, Made]:
         parsed(LinkForm, visit.fields.without(FIELD))
         made = links.make_for_password(visit.tx, user_id, visit.principal.actor, visit.now)
@@ -93,9 +93,7 @@ def _form(visit: Visit, template: str, refused: Refused | None, **values: Any) -
     return frame.page(
         visit,
         template,
-        200 if refused is None else refused.status,
-        refused=refused,
-        problems=refused.problems if refused else {},
+        refused,
         once=word(visit.now),
         **values,
     )

@@ -12,7 +12,7 @@ from mixus.core.settings import ReviewLinks
 from mixus.evals.lifecycle import Effect
 from mixus.keys.live_keys import list_live_keys
 from mixus.server.web import frame
-from mixus.server.web.visits import AdminSeeing
+from mixus.server.web.visits import Seeing
 
 MOST_KEYS: Final = 200
 LINKS: Final = {
@@ -33,7 +33,7 @@ class LiveTool:
 
 
 @router.get("/admin/live")
-def show_live(visit: AdminSeeing) -> Response:
+def show_live(visit: Seeing) -> Response:
     services = visit.services
     return frame.page(
         visit,

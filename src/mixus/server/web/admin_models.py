@@ -11,7 +11,7 @@ from mixus.agents import provider_states
 from mixus.agents.catalog import OFFLINE, Catalog, is_pattern
 from mixus.core.errors import Invalid
 from mixus.server.web import frame
-from mixus.server.web.visits import AdminSeeing
+from mixus.server.web.visits import Seeing
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,7 +34,7 @@ class NamedModel:
 
 
 @router.get("/admin/models")
-def show_models(visit: AdminSeeing) -> Response:
+def show_models(visit: Seeing) -> Response:
     catalog = visit.services.catalog
     return frame.page(
         visit,

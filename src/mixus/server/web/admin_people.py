@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from mixus.accounts import overview, service
 from mixus.server.web import frame
-from mixus.server.web.visits import AdminSeeing
+from mixus.server.web.visits import Seeing
 
 PAGE: Final = 50
 MOST_INVITATIONS: Final = 50
@@ -16,7 +16,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/admin/users")
-def list_people(visit: AdminSeeing, cursor: str | None = None) -> Response:
+def list_people(visit: Seeing, cursor: str | None = None) -> Response:
     people = service.page_of_accounts(visit.tx, PAGE, cursor)
     return frame.page(
         visit,

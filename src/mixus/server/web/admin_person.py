@@ -15,7 +15,7 @@ from mixus.keys.lifecycle import State
 from mixus.server.api.users import UserId
 from mixus.server.web import frame, roles
 from mixus.server.web.forms import Form, Refused, parsed, tried
-from mixus.server.web.visits import AdminPosting, AdminSeeing, Visit
+from mixus.server.web.visits import Posting, Seeing, Visit
 
 # Of a key that is named where an account is to be disabled; the rest is counted.
 MOST_KEYS: Final = 10
@@ -28,12 +28,12 @@ class RoleForm(Form):
 
 
 @router.get("/admin/users/{userId}")  # noqa: FAST003 - an alias of UserId
-def show_person(visit: AdminSeeing, user_id: UserId) -> Response:
+def show_person(visit: Seeing, user_id: UserId) -> Response:
     return _person(visit, user_id)
 
 
 @router.post("/admin/users/{userId}/role")  # noqa: FAST003 - an alias of UserId
-def change_role(visit: AdminPosting, user_id: UserId) -> Response:
+def change_role(visit: Posting, user_id: UserId) -> Response:
     def act() -> None:
         form = parsed(RoleForm, visit.fields)
         changes.set_role(visit.tx, user_id, form.role, visit.principal.actor, visit.now)
@@ -42,7 +42,7 @@ def change_role(visit: AdminPosting, user_id: UserId) -> Response:
 
 
 @router.get("/admin/users/{userId}/disable")  # noqa: FAST003 - an alias of UserId
-def ask_to_disable(visit: AdminSeeing, user_id: UserId) -> Response:
+def ask_to_disable(visit: Seeing, user_id: UserId) -> Response:
     person = service.get(visit.tx, user_id)
     working = [key for key in info.list_keys(visit.tx, user_id) if key.state(visit.now) in _WORKING]
     return frame.page(
@@ -57,7 +57,7 @@ def ask_to_disable(visit: AdminSeeing, user_id: UserId) -> Response:
 
 
 @router.post("/admin/users/{userId}/disable")  # noqa: FAST003 - an alias of UserId
-def disable(visit: AdminPosting, user_id: UserId) -> Response:
+def disable(visit: Posting, user_id: UserId) -> Response:
     def act() -> None:
         changes.disable(visit.tx, user_id, visit.principal.actor, visit.now)
 
@@ -65,12 +65,12 @@ def disable(visit: AdminPosting, user_id: UserId) -> Response:
 
 
 @router.get("/admin/users/{userId}/enable")  # noqa: FAST003 - an alias of UserId
-def ask_to_enable(visit: AdminSeeing, user_id: UserId) -> Response:
+def ask_to_enable(visit: Seeing, user_id: UserId) -> Response:
     return frame.page(visit, "admin_enable.html", person=service.get(visit.tx, user_id))
 
 
 @router.post("/admin/users/{userId}/enable")  # noqa: FAST003 - an alias of UserId
-def enable(visit: AdminPosting, user_id: UserId) -> Response:
+def enable(visit: Posting, user_id: UserId) -> Response:
     def act() -> None:
         changes.enable(visit.tx, user_id, visit.principal.actor, visit.now)
 
@@ -78,13 +78,13 @@ def enable(visit: AdminPosting, user_id: UserId) -> Response:
 
 
 @router.get("/admin/users/{userId}/sign-out")  # noqa: FAST003 - an alias of UserId
-def ask_to_sign_out(visit: AdminSeeing, user_id: UserId) -> Response:
+def ask_to_sign_out(visit: Seeing, user_id: UserId) -> Response:
     count = overview.count_open_sessions(visit.tx, user_id, visit.now)
     return frame.page(visit, "admin_sign_out.html", person=service.get(visit.tx, user_id), sessions=count)
 
 
 @router.post("/admin/users/{userId}/sign-out")  # noqa: FAST003 - an alias of UserId
-def sign_out(visit: AdminPosting, user_id: UserId) -> Response:
+def sign_out(visit: Posting, user_id: UserId) -> Response:
     def act() -> None:
         sessions.sign_out_everywhere(visit.tx, user_id, visit.principal.actor, visit.now)
 
@@ -107,8 +107,7 @@ def _person(visit: Visit, user_id: str, refused: Refused | None = None) -> Respo
     return frame.page(
         visit,
         "admin_user.html",
-        200 if refused is None else refused.status,
-        refused=refused,
+        refused,
         person=person,
         chosen=visit.fields.text("role") or person.role,
         roles=roles.MAY,

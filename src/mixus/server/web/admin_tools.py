@@ -13,7 +13,7 @@ from mixus.agents.tools.registry import Registry
 from mixus.agents.tools.toolbox import Toolbox
 from mixus.evals.lifecycle import Area, Effect
 from mixus.server.web import frame
-from mixus.server.web.visits import AdminSeeing
+from mixus.server.web.visits import Seeing
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,7 +32,7 @@ class ListedTool:
 
 
 @router.get("/admin/tools")
-def show_tools(visit: AdminSeeing) -> Response:
+def show_tools(visit: Seeing) -> Response:
     catalog = visit.services.catalog
     return frame.page(
         visit,

@@ -100,7 +100,7 @@ def milliseconds(fields: Fields) -> int | None:
     return int(text) if _MILLISECONDS.fullmatch(text) else None
 
 
-def fields_of(desk: Desk) -> dict[str, list[EditField]]:
+def edits_of(desk: Desk) -> dict[str, list[EditField]]:
     """By action id; empty where nothing can be edited here."""
     if desk.checkpoint["source"] is Source.UNCERTAIN:
         return {}
@@ -133,13 +133,13 @@ def verdict(fields: Fields, desk: Desk, tools: Registry) -> Verdict:
     try:
         made = DecisionFields.model_validate(body).verdict(tools)
     except ValidationError as invalid:
-        raise errors.invalid([(item["loc"], item) for item in invalid.errors()]) from None
+        raise errors.invalid(invalid.errors()) from None
     return _with_places(made, desk, tools)
 
 
 def typed(fields: Fields, desk: Desk) -> list[tuple[str, str]]:
     """What somebody wrote in vain, with a name for each, so that he can take it elsewhere."""
-    labels = {each.name: each for every in fields_of(desk).values() for each in every}
+    labels = {each.name: each for every in edits_of(desk).values() for each in every}
     found = [("Your comment", fields.text("comment")), ("Your hint", fields.text("hint"))]
     for name in fields.values:
         if name.startswith(f"{EDIT}-"):
@@ -154,8 +154,9 @@ def typed(fields: Fields, desk: Desk) -> list[tuple[str, str]]:
 def _edited(fields: Fields, desk: Desk) -> dict[str, dict[str, Any]]:
     """Whole arguments of the actions of which some were changed."""
     found: dict[str, dict[str, Any]] = {}
+    of_each = edits_of(desk)
     for action in desk.checkpoint["proposed_actions"]:
-        every = fields_of(desk).get(action["actionId"], [])
+        every = of_each.get(action["actionId"], [])
         arguments = {each.label: each.value(fields.text(each.name)) for each in every}
         # Compared by digest, because in Python `true` equals 1, and 1 equals 1.0.
         if every and digest(EDIT, arguments) != digest(EDIT, action["arguments"]):
@@ -165,7 +166,7 @@ def _edited(fields: Fields, desk: Desk) -> dict[str, dict[str, Any]]:
 
 def _require_own(fields: Fields, desk: Desk) -> None:
     """Nothing that a form holds is passed over: neither what is unknown nor what stands there twice."""
-    edits = {each.name for every in fields_of(desk).values() for each in every}
+    edits = {each.name for every in edits_of(desk).values() for each in every}
     known = edits | {*DecisionForm.model_fields, CSRF_FIELD, MILLISECONDS}
     if any(name not in known or len(texts) > 1 for name, texts in fields.values.items()):
         raise Invalid(FOREIGN, field=EDIT)
@@ -182,7 +183,7 @@ def _with_places(made: Verdict, desk: Desk, tools: Registry) -> Verdict:
     """Edits whose refusal names the field in which it was typed."""
     if made.edits is None:
         return made
-    edits = Edits(made.edits.arguments, partial(_revise, tools, fields_of(desk)))
+    edits = Edits(made.edits.arguments, partial(_revise, tools, edits_of(desk)))
     return Verdict(made.attempt, made.action, made.hint, made.comment, edits)
 
 

@@ -70,7 +70,7 @@ def retry(visit: Posting, execution_id: ExecutionId) -> Response:
     found = record.changeable(visit.tx, visit.principal, execution_id)
     made = tried(visit.tx, lambda: _retried(visit, execution_id))
     if isinstance(made, Refused):
-        return execution_view.show(visit, found, status=made.status, refusal=made)
+        return execution_view.show(visit, found, refused=made)
     return frame.see_other(f"/eval/{made}?said=retried")
 
 
@@ -136,21 +136,19 @@ def _confirm(visit: Visit, action: str, found: Record) -> Response:
 
 def _shown_or_said(visit: Visit, found: Record, made: Row | Refused, word: str) -> Response:
     if isinstance(made, Refused):
-        return execution_view.show(visit, found, status=made.status, refusal=made)
+        return execution_view.show(visit, found, refused=made)
     return frame.see_other(f"/eval/{found.execution['id']}?said={word}")
 
 
 def _form(
-    visit: Visit, found: Record, entered: Mapping[str, str], refusal: Refused | None = None
+    visit: Visit, found: Record, entered: Mapping[str, str], refused: Refused | None = None
 ) -> Response:
     return frame.page(
         visit,
         "execution_edit.html",
-        200 if refusal is None else refusal.status,
+        refused,
         execution=found.execution,
         entered=entered,
-        refusal=refusal,
-        problems={} if refusal is None else refusal.problems,
     )
 
 

@@ -14,7 +14,7 @@ from mixus.evals import external_rules, record, service, timeouts
 from mixus.evals.lifecycle import FINAL, Failure, Source, TestMode
 from mixus.evals.record import Record
 from mixus.server.api import documents
-from mixus.server.web import frame, timeline
+from mixus.server.web import frame, live, timeline
 from mixus.server.web.asked import Asked, asked
 from mixus.server.web.forms import Refused
 from mixus.server.web.once import word
@@ -61,9 +61,7 @@ class Share:
     milliseconds: int
 
 
-def show(
-    visit: Visit, found: Record, after: int | None = None, status: int = 200, refusal: Refused | None = None
-) -> Response:
+def show(visit: Visit, found: Record, after: int | None = None, refused: Refused | None = None) -> Response:
     """The page; with what was refused on top of it."""
     execution = found.execution
     start = max(execution["trace_count"] - ENTRIES, 0) if after is None else after
@@ -71,10 +69,9 @@ def show(
     return frame.page(
         visit,
         "execution.html",
-        status,
+        refused,
         **values(visit, found),
-        stream=stream(execution),
-        refusal=refusal,
+        stream=live.of_one(execution),
         lines=lines,
         pages=pages(start, execution["trace_count"]),
         latest=latest(lines, execution),
@@ -158,12 +155,6 @@ def latest(lines: Sequence[Line], execution: Row) -> Line | None:
     """The last thing that happened, where the page shows it."""
     is_shown = bool(lines) and lines[-1].number >= execution["trace_count"]
     return lines[-1] if is_shown else None
-
-
-def stream(execution: Row) -> str | None:
-    if execution["status"] in FINAL:
-        return None
-    return f"/live/executions/{execution['id']}?seen={execution['trace_count'] + execution['version']}"
 
 
 def done_steps(found: Record) -> int | None:

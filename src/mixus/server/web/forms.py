@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -74,6 +74,11 @@ class Refused:
     def status(self) -> int:
         return errors.status_of(self.error).value
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Such as when it may be tried again."""
+        return errors.headers(self.error, errors.status_of(self.error))
+
 
 async def fields_of(request: Request) -> Fields:
     """Raises BadRequest for what no form of ours sends. The edge has bounded its length."""
@@ -99,7 +104,7 @@ def parsed(model: type[Model], fields: Fields) -> Model:
     try:
         return model.model_validate(_given(model, fields))
     except ValidationError as error:
-        raise errors.invalid([(item["loc"], item) for item in error.errors()]) from None
+        raise errors.invalid(error.errors()) from None
 
 
 def tried(tx: Transaction, act: Callable[[], Answer]) -> Answer | Refused:
@@ -120,13 +125,12 @@ async def tried_alone(act: Awaitable[Answer]) -> Answer | Refused:
 
 
 def _given(model: type[Form], fields: Fields) -> dict[str, Any]:
-    lists = {name for name, each in model.model_fields.items() if "list" in str(each.annotation)}
-    return {
-        name: [value for value in values if value]
-        if name in lists
-        else values[0]
-        if len(values) == 1
-        else values
-        for name, values in fields.values.items()
-        if any(values)
-    }
+    """What was filled in: one value for each field, but for those that take a list."""
+    lists = {name for name, each in model.model_fields.items() if get_origin(each.annotation) is list}
+    filled = {name: [value for value in values if value] for name, values in fields.values.items()}
+    return {name: values if name in lists else _one(values) for name, values in filled.items() if values}
+
+
+def _one(values: list[str]) -> str | list[str]:
+    """A list where one value was wanted, which the model refuses."""
+    return values[0] if len(values) == 1 else values

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from mixus.evals import queries
 from mixus.evals.lifecycle import REHEARSAL
 from mixus.server.web import showing, static
+from mixus.server.web.forms import Refused
 from mixus.server.web.visits import OpenVisit, Visit
 
 VERSION: Final = version("mixus")
@@ -32,19 +33,19 @@ HEADERS: Final = {
 MOST_COUNTED: Final = 99
 
 
-def page(visit: Visit, template: str, status: int = 200, **values: Any) -> Response:
-    """For somebody who is signed in."""
+def page(visit: Visit, template: str, refused: Refused | None = None, **values: Any) -> Response:
+    """For somebody who is signed in. `refused` is why a form of his is shown again."""
     shell = {
         "me": visit.principal,
         "csrf": visit.csrf,
         "awaiting": queries.count_awaiting(visit.tx, visit.principal, MOST_COUNTED + 1),
     }
-    return _answer(visit, template, status, shell | values)
+    return _answer(visit, template, refused, shell | values)
 
 
-def open_page(visit: OpenVisit, template: str, status: int = 200, **values: Any) -> Response:
+def open_page(visit: OpenVisit, template: str, refused: Refused | None = None, **values: Any) -> Response:
     """For anybody."""
-    return _answer(visit, template, status, {"me": None, "csrf": None, "awaiting": 0} | values)
+    return _answer(visit, template, refused, {"me": None, "csrf": None, "awaiting": 0} | values)
 
 
 def see_other(path: str) -> Response:
@@ -56,7 +57,9 @@ def html(template: str, status: int, values: dict[str, Any]) -> Response:
     return HTMLResponse(environment().get_template(template).render(values), status, HEADERS)
 
 
-def _answer(visit: Visit | OpenVisit, template: str, status: int, values: dict[str, Any]) -> Response:
+def _answer(
+    visit: Visit | OpenVisit, template: str, refused: Refused | None, values: dict[str, Any]
+) -> Response:
     settings = visit.services.settings
     shell = {
         "now": visit.now,
@@ -64,8 +67,12 @@ def _answer(visit: Visit | OpenVisit, template: str, status: int, values: dict[s
         "said": showing.said(visit.request.query_params.get("said")),
         "support": settings.support_contact,
         "mixus_version": VERSION,
+        "refused": refused,
+        "problems": {} if refused is None else refused.problems,
     }
-    return html(template, status, shell | values)
+    answer = html(template, 200 if refused is None else refused.status, shell | values)
+    answer.headers.update({} if refused is None else refused.headers)
+    return answer
 
 
 @lru_cache(maxsize=1)

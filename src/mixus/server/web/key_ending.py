@@ -64,7 +64,7 @@ def revoke_key(visit: Posting, key_id: KeyId) -> Response:
     if not isinstance(given, Refused):
         return _told(visit, given.key, given)
     if key.state(visit.now) is State.REVOKED:
-        return _told(visit, key, status=given.status)
+        return _told(visit, key, refused=given)
     return _question(visit, "key_revoke.html", key, given)
 
 
@@ -81,21 +81,21 @@ def _question(visit: Visit, template: str, key: KeyInfo, refused: Refused | None
     return frame.page(
         visit,
         template,
-        status=200 if refused is None else refused.status,
+        refused,
         key=key.used(last),
-        refused=refused,
-        problems={} if refused is None else refused.problems,
         entered=visit.fields,
         use=overview.uses_of(visit.tx, [key], visit.now)[key.id],
         outlook=receipt.outlook(visit.tx, key.id, visit.now),
     )
 
 
-def _told(visit: Visit, key: KeyInfo, given: Receipt | None = None, status: int = 200) -> Response:
+def _told(
+    visit: Visit, key: KeyInfo, given: Receipt | None = None, refused: Refused | None = None
+) -> Response:
     return frame.page(
         visit,
         "key_receipt.html",
-        status=status,
+        refused,
         key=key,
         receipt=given,
         outlook=receipt.outlook(visit.tx, key.id, visit.now),

@@ -77,10 +77,8 @@ def _form(visit: Visit, entered: Fields, refused: Refused | None = None) -> Resp
     return frame.page(
         visit,
         "key_new.html",
-        status=200 if refused is None else refused.status,
+        refused,
         entered=entered,
-        refused=refused,
-        problems={} if refused is None else refused.problems,
         once=word(visit.now),
         allowed=SCOPES_OF[visit.principal.role],
         lifetimes=lifecycle.LIFETIME_DAYS,
@@ -107,10 +105,8 @@ def _rotation(visit: Visit, key: KeyInfo, refused: Refused | None = None) -> Res
     return frame.page(
         visit,
         "key_rotate.html",
-        status=200 if refused is None else refused.status,
+        refused,
         key=key,
-        refused=refused,
-        problems={} if refused is None else refused.problems,
         entered=visit.fields,
         once=word(visit.now),
         lifetimes=lifecycle.LIFETIME_DAYS,
@@ -137,4 +133,4 @@ def _already(visit: Visit, refused: Refused) -> Response | None:
     if not isinstance(refused.error, SentBefore):
         return None
     key = info.describe_own(visit.tx, visit.principal, refused.error.members["madeId"])
-    return frame.page(visit, "key_already.html", status=refused.status, key=key)
+    return frame.page(visit, "key_already.html", refused, key=key)

@@ -83,10 +83,8 @@ def _details(visit: Visit, key: KeyInfo, refused: Refused | None = None) -> Resp
     return frame.page(
         visit,
         "key.html",
-        status=200 if refused is None else refused.status,
+        refused,
         key=key,
-        refused=refused,
-        problems={} if refused is None else refused.problems,
         written=written,
         ticked=scopes,
         is_live=is_live,

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
 from mixus.accounts.principal import Principal
-from mixus.core.database import Transaction
+from mixus.core.database import Row, Transaction
 from mixus.core.errors import MixusError
 from mixus.evals import queries
+from mixus.evals.lifecycle import FINAL
 from mixus.server.deps import ExecutionId, Served, services_of
 from mixus.server.reading import read
 from mixus.server.web.visits import Visitor
@@ -32,6 +33,15 @@ Require = Callable[[Principal], Awaitable[object]]
 def of_all(tx: Transaction) -> str:
     """Where a list listens: to what came after the rows that it shows."""
     return f"/live/executions?seen={queries.moves_within(tx)}"
+
+
+def of_one(execution: Row) -> str | None:
+    """Where its page listens; of what has ended there is no more to hear."""
+    return (
+        None
+        if execution["status"] in FINAL
+        else f"/live/executions/{execution['id']}?seen={_pulse(execution)}"
+    )
 
 
 @router.get("/live/executions")
@@ -65,7 +75,7 @@ async def follow_one(
     execution_id: ExecutionId,
     seen: Annotated[int, Query(ge=0)] = 0,
 ) -> StreamingResponse:
-    """`seen` is the length of the trace and the version, added, that the page was made with."""
+    """`seen` is the pulse that the page was made with."""
     database = services.database
 
     async def require(principal: Principal) -> None:
@@ -78,15 +88,21 @@ async def follow_one(
         nonlocal known
         is_news = await services.watcher.wait(
             execution_id,
-            lambda pulse: pulse is None or pulse["trace_count"] + pulse["version"] != known,
+            lambda pulse: pulse is None or _pulse(pulse) != known,
             RECHECK_SECONDS,
         )
         if is_news:
             pulse = (await read(database, queries.pulses, database, [execution_id])).get(execution_id)
-            known = 0 if pulse is None else pulse["trace_count"] + pulse["version"]
+            known = 0 if pulse is None else _pulse(pulse)
         return is_news
 
     return _stream(request, wait, require)
+
+
+def _pulse(row: Row) -> int:
+    """Grows with every entry of the trace and every change that the status shows."""
+    beats: int = row["trace_count"] + row["version"]
+    return beats
 
 
 def _stream(request: Request, wait: Wait, require: Require) -> StreamingResponse:

@@ -124,8 +124,7 @@ def _form(visit: Visit, fields: Fields, refused: Refused | None = None, spare: i
     return frame.page(
         visit,
         "new_evaluation.html",
-        status=refused.status if refused else 200,
-        refused=refused,
+        refused,
         problems=problems_of(refused),
         values={name: values[0] for name, values in fields.values.items() if values}
         | {FIELD: word(visit.now)},

@@ -7,9 +7,7 @@ from fastapi import Query as QueryOf
 from pydantic import Field
 from starlette.responses import Response
 
-from mixus.core.database import Row
 from mixus.evals import review_queries
-from mixus.evals.lifecycle import FINAL
 from mixus.evals.review_queries import Desk, Tab
 from mixus.server.api.checkpoints import LARGEST_ATTEMPT
 from mixus.server.deps import ReviewId
@@ -97,24 +95,18 @@ def _listed(visit: Visit, query: QueueQuery) -> dict[str, Any]:
     return {"rows": page.items, "cursor": page.next_cursor}
 
 
-def _page(visit: Visit, desk: Desk, attempt: int, refusal: Refused | None = None) -> Response:
+def _page(visit: Visit, desk: Desk, attempt: int, refused: Refused | None = None) -> Response:
     asking = _asking(visit, desk)
     reviewing.note_view(asking, desk, attempt)
     return frame.page(
         visit,
         reviewing.template(desk, attempt),
-        200 if refusal is None else refusal.status,
-        stream=_stream(desk.execution),
+        refused,
+        stream=live.of_one(desk.execution),
         neighbours=review_queries.neighbours(visit.tx, visit.principal, desk.checkpoint),
         is_link=False,
-        **reviewing.values(asking, desk, attempt, visit.fields, refusal),
+        **reviewing.values(asking, desk, attempt, visit.fields),
     )
-
-
-def _stream(execution: Row) -> str | None:
-    """Of what has ended there is no more to hear."""
-    seen = execution["trace_count"] + execution["version"]
-    return None if execution["status"] in FINAL else f"/live/executions/{execution['id']}?seen={seen}"
 
 
 def _asking(visit: Visit, desk: Desk) -> Asking:

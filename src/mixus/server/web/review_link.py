@@ -86,14 +86,14 @@ def _deciding(visit: OpenVisit, checkpoint_id: str, signature: str) -> Opened:
     return _opened(visit, checkpoint_id, signature)
 
 
-def _page(visit: OpenVisit, opened: Opened, attempt: int, refusal: Refused | None = None) -> Response:
-    values = reviewing.values(_asking(visit, opened), opened.desk, attempt, visit.fields, refusal)
+def _page(visit: OpenVisit, opened: Opened, attempt: int, refused: Refused | None = None) -> Response:
+    values = reviewing.values(_asking(visit, opened), opened.desk, attempt, visit.fields)
     if visit.services.settings.review_links is ReviewLinks.VIEW:
         values["why_not"] = SIGN_IN_TO_DECIDE
     answer = frame.open_page(
         visit,
         reviewing.template(opened.desk, attempt),
-        200 if refusal is None else refusal.status,
+        refused,
         stream=None,
         neighbours=None,
         is_link=True,

@@ -91,9 +91,7 @@ def template(desk: Desk, attempt: int) -> str:
     return OPEN if desk.is_open(attempt) else CLOSED
 
 
-def values(
-    asking: Asking, desk: Desk, attempt: int, fields: Fields, refusal: Refused | None = None
-) -> dict[str, Any]:
+def values(asking: Asking, desk: Desk, attempt: int, fields: Fields) -> dict[str, Any]:
     """`fields` is what was typed and not taken."""
     shared = {
         "address": asking.address,
@@ -102,8 +100,6 @@ def values(
         "attempt": attempt,
         "earlier": _earlier(desk),
         "is_external": is_external(desk.execution),
-        "refusal": refusal,
-        "problems": {} if refusal is None else refusal.problems,
     }
     of_its_own = _open(asking, desk, fields) if desk.is_open(attempt) else _closed(desk, attempt, fields)
     return shared | of_its_own
@@ -120,7 +116,7 @@ def _open(asking: Asking, desk: Desk, fields: Fields) -> dict[str, Any]:
         "what_then": _what_then(desk.execution),
         "why_not": review_queries.why_not(asking.principal, desk.execution),
         "is_uncertain": desk.checkpoint["source"] is Source.UNCERTAIN,
-        "edits": deciding.fields_of(desk),
+        "edits": deciding.edits_of(desk),
         "fields": fields,
     }
 

@@ -1,7 +1,7 @@
 """/signin, /signout and /join/{token}: in and out, and the one-time links that let somebody in."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field, SecretStr
@@ -13,7 +13,7 @@ from mixus.accounts.principal import Principal
 from mixus.accounts.sign_in import SignedIn
 from mixus.accounts.tables import Purpose
 from mixus.core.errors import Unauthorized
-from mixus.server import cookies, errors, signing_in
+from mixus.server import cookies, signing_in
 from mixus.server.api.create import base_url
 from mixus.server.deps import own_origin, services_of
 from mixus.server.signing_in import Entering, Entrance
@@ -166,7 +166,7 @@ async def _open_by_link(at: Entrance, link: Link, fields: Fields) -> SignedIn:
 def _sign_in_page(
     visit: OpenVisit, wanted: str | None, email: str | None = None, refused: Refused | None = None
 ) -> Response:
-    return _page(
+    return frame.open_page(
         visit,
         "sign_in.html",
         refused,
@@ -180,19 +180,10 @@ def _link_page(
     visit: OpenVisit, link: Link | Refused, principal: Principal | None, attempt: Attempt | None = None
 ) -> Response:
     if isinstance(link, Refused):
-        return _page(visit, "join_over.html", link)
+        return frame.open_page(visit, "join_over.html", link)
     refused = attempt.outcome if attempt and isinstance(attempt.outcome, Refused) else None
     email = (attempt and attempt.fields.text("email")) or ""
     values = {"link": link, "email": email, "principal": principal, "may": link.role and roles.MAY[link.role]}
-    answer = _page(visit, "join.html", refused, **values)
+    answer = frame.open_page(visit, "join.html", refused, **values)
     answer.headers.update(WITHOUT_PATH)
-    return answer
-
-
-def _page(visit: OpenVisit, template: str, refused: Refused | None, **values: Any) -> Response:
-    if refused is None:
-        return frame.open_page(visit, template, refused=None, problems={}, **values)
-    problems = refused.problems
-    answer = frame.open_page(visit, template, refused.status, refused=refused, problems=problems, **values)
-    answer.headers.update(errors.headers(refused.error, errors.status_of(refused.error)))
     return answer

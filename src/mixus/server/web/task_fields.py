@@ -34,7 +34,7 @@ def task_of(fields: Fields) -> CreateTask:
     try:
         return CreateTask.model_validate(_body(fields))
     except ValidationError as error:
-        raise errors.invalid([(item["loc"], item) for item in error.errors()]) from None
+        raise errors.invalid(error.errors()) from None
 
 
 def compacted(fields: Fields) -> Fields:

@@ -1,7 +1,7 @@
 """What a page asks for: who is looking, what was filled in, and that the form is one of ours."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -91,19 +91,7 @@ async def posting(
     fields: Annotated[Fields, Depends(own_fields)],
     visit: Annotated[Visit, Depends(visiting)],
 ) -> Visit:
-    return Visit(visit.request, visit.principal, visit.services, visit.tx, visit.now, visit.csrf, fields)
-
-
-async def admin_seeing(
-    _admin: Annotated[Principal, Depends(admin_visitor)], visit: Annotated[Visit, Depends(seeing)]
-) -> Visit:
-    return visit
-
-
-async def admin_posting(
-    _admin: Annotated[Principal, Depends(admin_visitor)], visit: Annotated[Visit, Depends(posting)]
-) -> Visit:
-    return visit
+    return replace(visit, fields=fields)
 
 
 async def open_seeing(
@@ -126,8 +114,6 @@ async def open_posting(
 Seeing = Annotated[Visit, Depends(seeing)]
 Visiting = Annotated[Visit, Depends(visiting)]
 Posting = Annotated[Visit, Depends(posting)]
-AdminSeeing = Annotated[Visit, Depends(admin_seeing)]
-AdminPosting = Annotated[Visit, Depends(admin_posting)]
 OpenSeeing = Annotated[OpenVisit, Depends(open_seeing)]
 OpenPosting = Annotated[OpenVisit, Depends(open_posting)]
 Visitor = Annotated[Principal, Depends(visitor)]

@@ -29,8 +29,9 @@ expect.set_options(timeout=PATIENCE_MS)
 Opening = Callable[..., Page]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with each module: as long as one is open, its event loop runs, and no other test may run one."""
     path = found.find()
     if path is None:
         (pytest.fail if found.is_required() else pytest.skip)(found.MISSING)
@@ -38,7 +39,7 @@ def browser() -> Iterator[Browser]:
         yield launched
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site(browser: Browser, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Everybody's; a test makes people of its own."""
     folder = tmp_path_factory.mktemp("site")
@@ -47,7 +48,7 @@ def site(browser: Browser, sqlite_template: Path, tmp_path_factory: pytest.TempP
         yield served
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def town(browser: Browser, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site of its own, for the sample."""
     folder = tmp_path_factory.mktemp("town")
@@ -56,7 +57,7 @@ def town(browser: Browser, sqlite_template: Path, tmp_path_factory: pytest.TempP
         yield served
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def sample(town: Site) -> Sample:
     """A team at work: read it, and change nothing of it."""
     return samples.make(town)

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from mixus.accounts.principal import Principal, Scope
 from mixus.core import dispatch, events
 from mixus.core.database import Row, Transaction
 from mixus.core.errors import Invalid, MixusError
 from mixus.core.ids import new_id
-from mixus.evals import access, asks, external_rules, started, timeouts, workspace
+from mixus.evals import access, asks, declared, external_rules, started, timeouts, workspace
 from mixus.evals.capacity import CAPACITY, Capacity, require_queue, require_waiting_room
 from mixus.evals.errors import ExecutionFinished, ExecutionUnfinished, ExternalExecution, LiveForbidden
 from mixus.evals.lifecycle import (
@@ -26,7 +26,7 @@ from mixus.evals.lifecycle import (
     Status,
     TestMode,
 )
-from mixus.evals.tables import checkpoints, executions, trace
+from mixus.evals.tables import checkpoints, executions
 from mixus.evals.tasks import NewCheckpoint, NewTask, Place, PlannedStep, TaskChange
 from mixus.evals.transitions import Entry, Move, apply
 
@@ -118,9 +118,9 @@ def retry(
     require_queue(tx, before["user_id"], capacity)
     columns = {name: before[name] for name in TASK_COLUMNS}
     columns |= {"user_id": before["user_id"], "retry_of": execution_id}
-    columns |= {"plan": _planned_beforehand(tx, execution_id)}
+    columns |= {"plan": declared.plan_of(tx, execution_id)}
     columns |= {"assigned_reviewer": timeouts.first_reviewer(tx, before)}
-    row = _start(tx, principal, columns, _manual_checkpoints(tx, execution_id), now)
+    row = _start(tx, principal, columns, declared.checkpoints_of(tx, execution_id), now)
     workspace.change(tx, row["id"], seeds_of(before))
     return row
 
@@ -285,19 +285,3 @@ def _add_checkpoints(tx: Transaction, execution_id: str, rows: list[dict[str, An
             for position, row in enumerate(rows, start=1)
         ]
         tx.execute(insert(checkpoints), positioned)
-
-
-def _planned_beforehand(tx: Transaction, execution_id: str) -> list[Any]:
-    """As it was before the agent said anything: it makes its own plan anew."""
-    statement = select(trace.c.data).where(trace.c.execution_id == execution_id, trace.c.kind == "created")
-    data = tx.execute(statement).scalar_one_or_none() or {}
-    return list(data.get("plan", ()))
-
-
-def _manual_checkpoints(tx: Transaction, execution_id: str) -> list[NewCheckpoint]:
-    found = tx.execute(
-        select(checkpoints.c.stage, checkpoints.c.description, checkpoints.c.verification_question)
-        .where(checkpoints.c.execution_id == execution_id, checkpoints.c.source == Source.MANUAL)
-        .order_by(checkpoints.c.position)
-    )
-    return [NewCheckpoint(row.stage, row.description, row.verification_question) for row in found]
